@@ -1,0 +1,151 @@
+"""The names under which files are stored, and the one validator every name passes (promise 8).
+
+A key is a relative path with "/" between its parts, the same at every destination. Ids and
+model names come from strangers: each becomes one safe part, and a part that had to be changed,
+or that could be taken for a file of another generation, carries a hash of the original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from datetime import datetime
+from string import Formatter
+
+from pathvalidate import is_valid_filename, sanitize_filename
+
+from archiver.errors import KeyInvalid
+from archiver.model import Generation, Role
+
+DEFAULT_LAYOUT = "{provider}/{account}/{created:%Y/%m/%d}/{id}"
+SIDECAR_SUFFIX = ".json"
+MARKER_KEY = ".archiver/archive.json"
+TEMPORARY_PREFIX = ".archiver-tmp-"
+"""How unfinished files begin: no key may, so no listing shows one and cleaning takes no other."""
+MAX_KEY_BYTES = 900
+MAX_PART_BYTES = 200
+_MAX_ID_BYTES = 120
+_FIELDS = ("provider", "account", "created", "id", "kind", "model")
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+_OTHER_ROLES = "|".join(role.value for role in Role if role is not Role.OUTPUT)
+_PLAIN_PART = re.compile(
+    r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9_][a-z0-9_~-]*(?:\.[a-z0-9_~-]+)*",
+    re.IGNORECASE | re.ASCII,
+)
+_LIKE_ANOTHER_FILE = re.compile(rf"(-\d{{1,3}}|\.({_OTHER_ROLES})(-\d{{1,3}})?)$", re.IGNORECASE)
+
+
+def validate_key(key: str) -> str:
+    """Return the key unchanged, or raise KeyInvalid naming what is wrong with it."""
+    if not key or key.startswith("/") or len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+        raise KeyInvalid(
+            f"key {key[:80]!r} is empty, absolute or longer than {MAX_KEY_BYTES} bytes"
+        )
+    for part in key.split("/"):
+        if not _is_safe(part):
+            raise KeyInvalid(f"key {key[:80]!r} has the part {part[:80]!r}, which is not portable")
+    return key
+
+
+def _is_safe(part: str) -> bool:
+    if len(part) <= MAX_PART_BYTES and _PLAIN_PART.fullmatch(part):
+        return True  # what nearly all parts are: 1 us instead of 20, and listings are long
+    return (
+        part not in ("", ".", "..")
+        and not part.casefold().startswith(TEMPORARY_PREFIX)
+        and len(part.encode("utf-8", "surrogatepass")) <= MAX_PART_BYTES
+        and not any(unicodedata.category(character) in _INVISIBLE for character in part)
+        and unicodedata.is_normalized("NFC", part)
+        and not part.endswith((".", " "))
+        and not part.startswith(" ")
+        and is_valid_filename(part, platform="universal", max_len=MAX_PART_BYTES)
+    )
+
+
+def make_part(text: str, *, max_bytes: int = _MAX_ID_BYTES) -> str:
+    """Make one safe part of a key from any text; a changed one ends in "~" and 8 hex digits."""
+    visible = "".join(
+        character
+        for character in unicodedata.normalize("NFC", text)
+        if unicodedata.category(character) not in _INVISIBLE
+    )
+    part = sanitize_filename(visible, platform="universal", replacement_text="_").strip(" .")
+    part = part.encode("utf-8", "ignore")[:max_bytes].decode("utf-8", "ignore").strip(" .")
+    return part if part == text and _is_safe(part) else with_hash(part or "_", text)
+
+
+def make_id_part(generation_id: str) -> str:
+    """Make the part for an id; "a-2" and "a.mask" could be files of "a", so they get a hash."""
+    part = make_part(generation_id)
+    return with_hash(part, generation_id) if _LIKE_ANOTHER_FILE.search(part) else part
+
+
+def with_hash(part: str, original: str) -> str:
+    """Append 8 hex digits of the original's SHA-256: tells apart what would look the same."""
+    digest = hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{part}~{digest[:8]}"
+
+
+def make_stem(layout: str, generation: Generation) -> str:
+    """Render the layout for one generation: the key of its files, without suffix."""
+    values = {
+        "provider": generation.provider,
+        "account": make_part(generation.account),
+        "id": make_id_part(generation.id),
+        "kind": generation.kind.value,
+        "model": make_part(generation.model or "unknown"),
+    }
+    rendered = ""
+    for literal, name, spec, _ in Formatter().parse(layout):
+        rendered += literal
+        if name == "created":
+            rendered += _render_date(generation.created_at, spec or "%Y-%m-%d")
+        elif name is not None:
+            rendered += values[name]
+    return validate_key(rendered)
+
+
+def check_layout(layout: str) -> str:
+    """Return the layout, or raise ValueError: every stem must be its generation's own."""
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(layout) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"is not a layout: {error}") from None
+    unknown = [name for name in names if name not in _FIELDS]
+    if unknown:
+        raise ValueError(f"has the unknown field {{{unknown[0]}}}; there are {', '.join(_FIELDS)}")
+    if "id" not in names or "account" not in names:
+        raise ValueError("must contain {account} and {id}, else generations would share files")
+    try:
+        validate_key(re.sub(r"\{[^}]*\}", "x", layout))
+    except KeyInvalid as error:
+        raise ValueError(str(error)) from None
+    return layout
+
+
+def _render_date(moment: datetime | None, spec: str) -> str:
+    return "undated" if moment is None else moment.strftime(spec)
+
+
+def make_file_key(stem: str, role: Role, number: int, extension: str) -> str:
+    """Name one file of a generation; `number` counts from 1 inside its role."""
+    infix = "" if role is Role.OUTPUT else f".{role.value}"
+    ordinal = "" if number == 1 else f"-{number}"
+    return validate_key(f"{stem}{infix}{ordinal}.{extension}")
+
+
+def read_ordinal(stem: str, key: str) -> int:
+    """Read back the number that `make_file_key` put into a key."""
+    match = re.search(r"-(\d{1,9})$", key.removeprefix(stem).rpartition(".")[0])
+    return int(match[1]) if match else 1
+
+
+def make_sidecar_key(stem: str) -> str:
+    """Name the sidecar of a generation."""
+    return validate_key(f"{stem}{SIDECAR_SUFFIX}")
+
+
+def fold(key: str) -> str:
+    """Map keys that one file system may hold for the same file to one text."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", key).casefold())

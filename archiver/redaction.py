@@ -1,0 +1,86 @@
+"""Takes secrets out of what is stored or printed (promise 8).
+
+A signed query is as good as a key while it lives. Records lose theirs before they reach a
+sidecar or the index, and every log line and error message passes `hide_in_text`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+MAX_EMBEDDED_BYTES = 4096
+REMOVED = "[removed "
+
+_URL_QUERY = re.compile(r"(https?://[^\s\"'<>?#\\]+)\?([^\s\"'<>\\]*)", re.IGNORECASE)
+_URL_USER = re.compile(r"(https?://)[^\s\"'<>/@]+@", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"^(x-(amz|goog|oss|cos)-.*|.*sig(nature)?|.*token|.*key.*|expires?|exp|ex|is|hm|se|sp|sv|sr|st"
+    r"|policy|hash|hmac|auth.*|credential.*|password|secret|jwt|h|s)$",
+    re.IGNORECASE,
+)
+_OPAQUE_VALUE = re.compile(r"^[A-Za-z0-9+/_=.~%-]{20,}$")
+_DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+[;,]", re.IGNORECASE)
+_BASE64 = re.compile(r"^[A-Za-z0-9+/_-]+={0,2}$")
+
+_secrets: set[str] = set()
+
+
+def remember_secret(value: str) -> None:
+    """Have `hide_in_text` remove this value wherever it appears from now on."""
+    if len(value) >= 6:
+        _secrets.add(value)
+
+
+def hide_in_text(text: str) -> str:
+    """Remove known secrets, user parts and whole queries of addresses from a message."""
+    for secret in _secrets:
+        text = text.replace(secret, "[secret]")
+    return _URL_QUERY.sub(r"\1?[hidden]", _URL_USER.sub(r"\1", text))
+
+
+def clean_record(value: object) -> object:
+    """Copy a provider's record without signed queries and without large embedded data.
+
+    What is taken out is replaced by its length and SHA-256, as sidecar format 1 says. Halves of
+    surrogate pairs and numbers that JSON does not have become text; the rest stays verbatim.
+    """
+    if isinstance(value, str):
+        return _clean_string(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): clean_record(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_record(item) for item in value]
+    return value
+
+
+def clean_text(text: str | None) -> str | None:
+    """Clean one text of a record; None stays None."""
+    return None if text is None else _clean_string(text)
+
+
+def _clean_string(text: str) -> str:
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if len(text) > MAX_EMBEDDED_BYTES and (_DATA_URI.match(text) or _BASE64.match(text)):
+        return _removed(text)
+    if "?" not in text:
+        return text
+    return _URL_QUERY.sub(
+        lambda match: f"{match[1]}?{_removed(match[2]) if _is_signed(match[2]) else match[2]}", text
+    )
+
+
+def _is_signed(query: str) -> bool:
+    pairs = parse_qsl(query.partition("#")[0], keep_blank_values=True)
+    return any(_SECRET_NAME.match(name) or _OPAQUE_VALUE.match(value) for name, value in pairs)
+
+
+def _removed(text: str) -> str:
+    data = text.encode("utf-8", "surrogatepass")
+    return f"{REMOVED}{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}]"

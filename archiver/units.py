@@ -1,0 +1,99 @@
+"""Durations and sizes as people write them: "15m", "30d", "20GB".
+
+Used by the config and by command-line options alike, so both accept the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_BYTES = {
+    "": 1,
+    "b": 1,
+    **{f"{unit}b": 1000**power for power, unit in enumerate("kmgt", start=1)},
+    **{f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", start=1)},
+}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read "90s", "15m", "6h", "30d", "2w" or a sum such as "1h30m"; raises ValueError."""
+    if isinstance(text, timedelta):
+        return text
+    words = str(text).strip().lower().replace(" ", "")
+    if not re.fullmatch(r"(\d+(\.\d+)?[smhdw])+", words):
+        raise ValueError('should be a duration such as "90s", "15m", "6h" or "30d"')
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhdw])", words)
+    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration in the largest units that fit, two at most: "1h30m", "30d"."""
+    seconds = round(abs(value.total_seconds()))
+    if seconds < 1:
+        return "0s"
+    parts: list[str] = []
+    for unit, size in sorted(_SECONDS.items(), key=lambda item: -item[1]):
+        if unit != "w" and seconds >= size:
+            parts.append(f"{seconds // size}{unit}")
+            seconds %= size
+    return "".join(parts[:2])
+
+
+def parse_size(text: object) -> int:
+    """Read "20GB", "512KiB", "100 MB" or a plain number of bytes; raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(text).strip().lower())
+    unit = match and match[2].removesuffix("/s")
+    if match is None or unit not in _BYTES:
+        raise ValueError('should be a size such as "500KB", "20GB" or "512MiB"')
+    return int(float(match[1]) * _BYTES[str(unit)])
+
+
+def parse_rate(text: object) -> int:
+    """Read "20MB/s" (bytes each second; "0" is no limit); raises ValueError."""
+    return parse_size(re.sub(r"\s*/\s*s$", "", str(text).strip(), flags=re.IGNORECASE))
+
+
+def format_size(size_bytes: float) -> str:
+    """Write a number of bytes with three digits at most: "1.2 GB", "640 B"."""
+    if size_bytes < 1000:
+        return f"{size_bytes:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        size_bytes /= 1000
+        if size_bytes < 999.5 or unit == "TB":
+            return f"{size_bytes:.3g} {unit}"
+    raise AssertionError("unreachable: the loop ends at TB")
+
+
+def parse_time(text: object) -> datetime:
+    """Read an RFC 3339 time or a date; one without a zone is in UTC. Raises ValueError."""
+    parsed = text if isinstance(text, datetime) else datetime.fromisoformat(str(text).strip())
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def format_time(value: datetime) -> str:
+    """Write a time as RFC 3339 in UTC with a Z: whole seconds when it has no fraction."""
+    text = value.astimezone(UTC).isoformat(timespec="auto")
+    return text.replace("+00:00", "Z")
+
+
+def _as_text(schema_format: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": ["string", "integer"], "description": schema_format})
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[smhdw])+$"}),
+]
+Size = Annotated[
+    int, BeforeValidator(parse_size), PlainSerializer(str), _as_text("a size such as 20GB")
+]
+Rate = Annotated[
+    int, BeforeValidator(parse_rate), PlainSerializer(str), _as_text("bytes a second: 20MB/s")
+]
