@@ -1,0 +1,11 @@
+"""Destinations: where media and sidecars are kept, behind one port (`base`).
+
+The table is the one place that knows all adapters. A module is loaded when its type is used,
+so a config without S3 never pays for boto3.
+"""
+
+DESTINATION_TYPES = {
+    "local": "archiver.storage.local",
+    "s3": "archiver.storage.s3",
+}
+"""Type in the config -> module with `Options` (pydantic) and `open_destination(name, options)`."""

@@ -1,0 +1,108 @@
+"""The port every destination keeps: where files go to, and come back from.
+
+A destination maps validated keys (archiver.keys) to whole files. It never retries, logs or
+decides; differences between destinations are told by their `Capabilities`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from archiver.errors import CopyDamaged
+from archiver.model import Digest, Receipt, Stored
+
+Chunk = bytes | bytearray | memoryview
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a destination can promise beyond the port.
+
+    `durable`: a receipt survives power loss. `buffer_bytes`: what one upload may hold in
+    memory at a time.
+    """
+
+    durable: bool
+    buffer_bytes: int
+
+
+class Upload(Protocol):
+    """One file on its way in. Exactly one of `commit` and `abort` MUST end it."""
+
+    def write(self, chunk: Chunk) -> None:
+        """Take the next bytes. MUST NOT keep the chunk after it returns (copy what is held)."""
+
+    def commit(self, digest: Digest) -> Receipt:
+        """Make the file visible under its key, whole and durable, replacing what was there.
+
+        MUST raise CopyDamaged, and leave nothing visible, when what was written is not
+        `digest`; the receipt's `verified` says how that was proven. After an error the upload
+        is over: `abort` MAY still be called and does nothing.
+        """
+
+    def abort(self) -> None:
+        """Leave nothing behind. MAY be called twice, and MUST NOT raise."""
+
+
+class Destination(Protocol):
+    """A named place that keeps files. All methods MAY be called from several threads."""
+
+    name: str
+    capabilities: Capabilities
+
+    def prepare(self) -> None:
+        """Make the place ready (directories) and prove that it can be written.
+
+        MUST raise DestinationUnavailable, with what to do, when it cannot.
+        """
+
+    def begin(self, key: str, media_type: str) -> Upload:
+        """Start an upload to `key`. Nothing is visible under `key` before `commit`."""
+
+    def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a file: its bytes in chunks of at most READ_BYTES. Raises CopyMissing."""
+
+    def stat(self, key: str) -> Stored | None:
+        """Tell size and time of one file, or None when there is none."""
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Name all files whose key starts with `prefix`, in no promised order, lazily.
+
+        Files that are not whole yet, and names that are no valid keys, MUST NOT appear.
+        """
+
+    def clean(self, older_than_seconds: float) -> int:
+        """Remove leftovers of uploads that died at least that long ago; say how many."""
+
+    def close(self) -> None:
+        """Give back connections. MAY be called twice."""
+
+
+def put(destination: Destination, key: str, chunks: Iterable[Chunk], media_type: str) -> Receipt:
+    """Store a file whose bytes are at hand, in one go."""
+    upload = destination.begin(key, media_type)
+    sha256, size = hashlib.sha256(), 0
+    try:
+        for chunk in chunks:
+            upload.write(chunk)
+            sha256.update(chunk)
+            size += len(chunk)
+        return upload.commit(Digest(size_bytes=size, sha256=sha256.hexdigest()))
+    finally:
+        upload.abort()
+
+
+def read_whole(destination: Destination, key: str, max_bytes: int) -> bytes:
+    """Read a small file into memory; raises CopyDamaged when it is larger than `max_bytes`."""
+    body = bytearray()
+    with destination.read(key) as chunks:
+        for chunk in chunks:
+            body += chunk
+            if len(body) > max_bytes:
+                raise CopyDamaged(f"{destination.name}: {key} is larger than {max_bytes} bytes")
+    return bytes(body)

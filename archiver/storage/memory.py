@@ -1,0 +1,116 @@
+"""A destination in memory: for tests and rehearsals; what it holds ends with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archiver.errors import CopyMissing
+from archiver.keys import validate_key
+from archiver.model import Digest, Receipt, Stored
+from archiver.storage.base import READ_BYTES, Capabilities, Chunk
+from archiver.storage.checks import Tally, check_prefix, is_key
+
+
+class Options(BaseModel):
+    """Config of a destination in memory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["memory"] = Field(description="keep files in memory: only for tests")
+
+
+def open_destination(name: str, options: Options) -> MemoryDestination:
+    """Make an empty destination."""
+    return MemoryDestination(name)
+
+
+class MemoryDestination:
+    """Keeps files in a dictionary."""
+
+    # Whole files are held here by design, so nothing is counted as an upload's own buffer.
+    capabilities = Capabilities(durable=False, buffer_bytes=0)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.files: dict[str, tuple[bytes, datetime]] = {}
+        self.lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Nothing to do: memory is always there."""
+
+    def begin(self, key: str, media_type: str) -> _MemoryUpload:
+        """Keep the port's promise; the media type is not kept."""
+        return _MemoryUpload(self, validate_key(key))
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[Iterator[bytes]]:
+        """Keep the port's promise."""
+        with self.lock:
+            found = self.files.get(validate_key(key))
+        if found is None:
+            raise CopyMissing(f"{self.name}: there is no {key}")
+        data = found[0]
+        yield (data[start : start + READ_BYTES] for start in range(0, len(data), READ_BYTES))
+
+    def stat(self, key: str) -> Stored | None:
+        """Keep the port's promise."""
+        with self.lock:
+            found = self.files.get(validate_key(key))
+        return None if found is None else _describe(key, *found)
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Keep the port's promise, for the files that are there when it is called."""
+        check_prefix(prefix)
+        with self.lock:
+            found = [item for item in self.files.items() if item[0].startswith(prefix) and is_key(item[0])]
+        return (_describe(key, *file) for key, file in found)
+
+    def clean(self, older_than_seconds: float) -> int:
+        """Find nothing: what died here has left nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Keep what is held: tests look at it afterwards."""
+
+
+class _MemoryUpload:
+    def __init__(self, destination: MemoryDestination, key: str) -> None:
+        self._destination = destination
+        self._key = key
+        self._tally = Tally(destination.name, key)
+        self._body = bytearray()
+
+    def write(self, chunk: Chunk) -> None:
+        self._tally.refuse_if_over()
+        self._tally.add(chunk)
+        self._body += chunk
+
+    def commit(self, digest: Digest) -> Receipt:
+        try:
+            self._tally.check(digest)
+            stored_at = datetime.now(UTC)
+            with self._destination.lock:
+                self._destination.files[self._key] = (bytes(self._body), stored_at)
+        finally:
+            self.abort()
+        return Receipt(
+            destination=self._destination.name,
+            key=self._key,
+            digest=digest,
+            stored_at=stored_at,
+            verified="sha256 while writing",
+        )
+
+    def abort(self) -> None:
+        self._tally.is_over = True
+        self._body = bytearray()
+
+
+def _describe(key: str, data: bytes, modified_at: datetime) -> Stored:
+    return Stored(key=key, size_bytes=len(data), modified_at=modified_at)

@@ -1,0 +1,114 @@
+"""What the errors of S3 stores and of botocore mean, and what to do about them (promise 8).
+
+Only a store's own code and text are shown, never a request: requests hold signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from archiver.errors import (
+    CopyDamaged,
+    CopyMissing,
+    DestinationError,
+    DestinationUnavailable,
+)
+from archiver.redaction import hide_in_text
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_KEY_MISSING = ("NoSuchKey", "NotFound", "404", "NoSuchVersion")
+_CHANGED_ON_THE_WAY = (
+    "BadDigest",
+    "InvalidDigest",
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+)
+_CREATE = "create it (`aws s3api create-bucket --bucket NAME`, --endpoint-url for other stores)"
+_PERMIT = "let these credentials list the bucket and its multipart uploads, and get and put objects"
+_CREDENTIALS = "check access_key, secret_key and session_token"
+_REGION = "set region to the bucket's own"
+_LATER = "it is tried again later"
+_SPACE = "make room or raise the quota"
+_HINT_OF_CODE = {
+    "NoSuchBucket": _CREATE,
+    "NotFound": _CREATE,
+    "404": _CREATE,
+    "AccessDenied": _PERMIT,
+    "AllAccessDisabled": _PERMIT,
+    "403": f"{_PERMIT}; {_CREDENTIALS}",
+    "Forbidden": f"{_PERMIT}; {_CREDENTIALS}",
+    "InvalidAccessKeyId": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "InvalidToken": _CREDENTIALS,
+    "ExpiredToken": "the temporary credentials have run out: get new ones",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "PermanentRedirect": _REGION,
+    "301": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "SlowDown": _LATER,
+    "InternalError": _LATER,
+    "ServiceUnavailable": _LATER,
+    "QuotaExceeded": _SPACE,
+    "XMinioStorageFull": _SPACE,
+    "InvalidStorageClass": "the store does not know this storage_class",
+    "InvalidObjectState": "the file lies in an archive tier: ask the store to restore it first",
+}
+_HINT_OF_CLASS = {
+    "NoCredentialsError": "set access_key and secret_key, or give boto3's chain some",
+    "PartialCredentialsError": _CREDENTIALS,
+    "CredentialRetrievalError": _CREDENTIALS,
+    "ProfileNotFound": "check $AWS_PROFILE",
+    "NoRegionError": _REGION,
+    "SSLError": "check the store's certificate, or $AWS_CA_BUNDLE for one of your own",
+    "ProxyConnectionError": "check $HTTPS_PROXY and $NO_PROXY",
+    "EndpointConnectionError": "check endpoint_url, the network and that the store is up",
+    "ConnectTimeoutError": "check endpoint_url, the network and that the store is up",
+}
+
+
+@contextmanager
+def s3_errors(place: str, key: str | None = None) -> Iterator[None]:
+    """Turn every error of a request into one of ours; `key` is the file it was about."""
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _explain_answer(error, place, key) from error
+    except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
+        kind = type(error).__name__
+        hint = _HINT_OF_CLASS.get(kind, _LATER)
+        reason = hide_in_text(str(error)) or kind
+        raise DestinationUnavailable(f"{place}: {reason}; {hint}") from error
+
+
+def code_of(error: ClientError) -> str:
+    """Return the store's word for an error, or the HTTP status where there is none."""
+    return str(error.response.get("Error", {}).get("Code") or _status_of(error) or "unknown")
+
+
+def _status_of(error: ClientError) -> int | None:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+
+
+def _explain_answer(error: ClientError, place: str, key: str | None) -> DestinationError:
+    code, status = code_of(error), _status_of(error)
+    if key is not None and code in _KEY_MISSING:
+        return CopyMissing(f"{place}: there is no {key}", http_status=status)
+    if code in _CHANGED_ON_THE_WAY:
+        return CopyDamaged(
+            f"{place}: {key} did not arrive as it was sent ({code}); nothing was stored",
+            http_status=status,
+        )
+    text = hide_in_text(str(error.response.get("Error", {}).get("Message") or "")).strip(" .")
+    answer = f"{code}: {text}" if text and text != code else code
+    fallback = (
+        _LATER if status is None or status >= 500 else "check the options of this destination"
+    )
+    hint = _HINT_OF_CODE.get(code, fallback)
+    return DestinationUnavailable(f"{place}: {answer}; {hint}", http_status=status)

@@ -1,0 +1,1 @@
+"""Destinations: one contract suite over all adapters, and what is special about each."""
