@@ -1,0 +1,234 @@
+"""The one HTTP client for provider APIs (httpx): credentials, pace, retries, checked answers.
+
+Keeps promise 8 for keys: they go to the account's own base URL only, never across a redirect
+(none is followed). Media never passes here: see archiver.fetch.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import stamina
+
+from archiver import __version__
+from archiver.errors import (
+    AnswerInvalid,
+    ArchiverError,
+    ConfigInvalid,
+    CredentialsRejected,
+    GenerationNotFound,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+)
+from archiver.providers.base import Connection, Parameters
+from archiver.providers.pace import HOUR_SECONDS, Pace
+from archiver.redaction import hide_in_text, remember_secret
+
+MAX_ANSWER_BYTES = 64 << 20
+ANSWER_TIMEOUT_SECONDS = 120.0
+LONGEST_WAIT_SECONDS = 60.0
+ATTEMPTS = 4
+_TIMEOUT = httpx.Timeout(connect=15.0, read=60.0, write=30.0, pool=60.0)
+Answer = TypeVar("Answer")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class HttpApi:
+    """The `Api` of one account over one pooled connection."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        connection: Connection,
+        pace: Pace,
+        *,
+        answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        check_base_url(base_url)
+        check_key(api_key)
+        remember_secret(api_key)
+        self._answer_timeout_seconds = answer_timeout_seconds
+        self._pace = pace
+        self._connection = connection
+        self._client = httpx.Client(
+            base_url=base_url,
+            headers={
+                "user-agent": f"archiver/{__version__}",
+                "accept": "application/json, text/plain;q=0.5",
+                **connection.authentication(api_key),
+            },
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=False,
+            transport=transport,
+        )
+
+    def get_json(self, path: str, parameters: Parameters | None = None) -> object:
+        """Fetch a JSON document; an HTML page or other text is AnswerInvalid."""
+        return self._get(path, parameters, lambda body: _parse_json(body, self._where(path)))
+
+    def get_text(self, path: str, parameters: Parameters | None = None) -> str:
+        """Fetch a short text answer."""
+        return self._get(path, parameters, lambda body: body.decode("utf-8", "replace").strip())
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._client.close()
+
+    def _get(
+        self, path: str, parameters: Parameters | None, read: Callable[[bytes], Answer]
+    ) -> Answer:
+        for attempt in stamina.retry_context(
+            on=_wait_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=20.0
+        ):
+            with attempt:
+                self._pace.wait()
+                status, headers, body = self._fetch(path, parameters)
+                if status == 200:
+                    return read(body)
+                raise self._refuse(path, status, headers, body)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _fetch(
+        self, path: str, parameters: Parameters | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            with self._client.stream("GET", path, params=parameters) as answer:
+                return answer.status_code, answer.headers, self._read_body(path, answer)
+        except httpx.TimeoutException:
+            raise ProviderUnavailable(f"{self._where(path)} did not answer in time") from None
+        except httpx.InvalidURL as error:
+            raise AnswerInvalid(f"{path!r} makes no address: {error}") from None
+        except httpx.HTTPError as error:
+            reason = hide_in_text(str(error)) or type(error).__name__
+            raise ProviderUnavailable(f"{self._where(path)} cannot be reached: {reason}") from None
+
+    def _refuse(
+        self, path: str, status: int, headers: Mapping[str, str], body: bytes
+    ) -> ArchiverError:
+        where = self._where(path)
+        own = self._connection.refusal(status, _json_or_none(body))
+        if isinstance(own, ArchiverError):
+            return own
+        says = f"{where} answered {status}{_quote(body)}"
+        if status == 429:
+            wait = _retry_after_seconds(headers)
+            self._pace.pause(wait)
+            return RateLimited(says, retry_after_seconds=wait, http_status=status)
+        if status >= 500 or status in (408, 425):
+            wait = _retry_after_seconds(headers, default=None)
+            return ProviderUnavailable(says, retry_after_seconds=wait, http_status=status)
+        if 300 <= status < 400:
+            target = _host_of(headers.get("location", ""))
+            says = f"{where} redirects to {target}: if the API moved, set base_url"
+        return _for_good(status, says, is_html=_is_html(body))
+
+    def _read_body(self, path: str, answer: httpx.Response) -> bytes:
+        """Read a body that is bounded in bytes and, against a server that trickles, in time."""
+        body, deadline = bytearray(), time.monotonic() + self._answer_timeout_seconds
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                limit = f"{MAX_ANSWER_BYTES >> 20} MiB"
+                raise AnswerInvalid(f"{self._where(path)} answers with more than {limit}")
+            if time.monotonic() > deadline:
+                seconds = f"{self._answer_timeout_seconds:.0f} s"
+                raise ProviderUnavailable(f"{self._where(path)} did not end in {seconds}")
+        return bytes(body)
+
+    def _where(self, path: str) -> str:
+        return f"{self._client.base_url.host}{urlsplit(path).path}"
+
+
+def check_base_url(base_url: str) -> None:
+    """Refuse an address over which a key would travel in the clear (promise 8)."""
+    try:
+        parts = urlsplit(base_url)
+        host, is_whole = parts.hostname or "", parts.port != 0 and not parts.username
+    except ValueError as error:
+        raise ConfigInvalid(f"base_url is no address: {error}") from None
+    if is_whole and (
+        (parts.scheme == "https" and host) or (parts.scheme == "http" and host in _LOOPBACK)
+    ):
+        return
+    raise ConfigInvalid(f"base_url {parts.scheme}://{host} must be https (http only to loopback)")
+
+
+def check_key(api_key: str) -> None:
+    """Refuse a key that no header can carry, without showing it."""
+    if not api_key.isascii() or not api_key.isprintable():
+        raise ConfigInvalid("the api_key holds characters that no key may have")
+
+
+def _wait_before_retry(error: Exception) -> bool | float:
+    if not isinstance(error, ProviderError) or not error.is_transient:
+        return False
+    wait = error.retry_after_seconds
+    if wait is None:
+        return not isinstance(error, RateLimited)
+    return wait if wait <= LONGEST_WAIT_SECONDS else False
+
+
+def _parse_json(body: bytes, where: str) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        kind = "an HTML page" if _is_html(body) else "something else"
+        raise AnswerInvalid(
+            f"{where} answered with {kind} where JSON was due{_quote(body)}"
+        ) from None
+
+
+def _for_good(status: int, says: str, *, is_html: bool) -> ProviderError:
+    """Make the error of an answer that stays; a web server's 404 page proves nothing gone."""
+    if status in (401, 403):
+        return CredentialsRejected(f"{says}; check the account's api_key", http_status=status)
+    if status in (404, 410) and not is_html:
+        return GenerationNotFound(says, http_status=status)
+    return AnswerInvalid(says, http_status=status)
+
+
+def _is_html(body: bytes) -> bool:
+    start = body[:2000].lower()
+    return b"<html" in start or b"<!doctype" in start
+
+
+def _host_of(location: str) -> str:
+    try:
+        return urlsplit(location).hostname or "another place"
+    except ValueError:
+        return "another place"
+
+
+def _json_or_none(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _quote(body: bytes) -> str:
+    words = " ".join(hide_in_text(body[:2000].decode("utf-8", "replace")).split())
+    shown = "".join(character for character in words if character.isprintable())[:160]
+    return f": {shown}" if shown else ""
+
+
+def _retry_after_seconds(headers: Mapping[str, str], default: float | None = 20.0) -> float | None:
+    """Read Retry-After, in seconds or as a date; at most an hour is believed."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value), HOUR_SECONDS)
+    try:
+        seconds = parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return default
+    return min(max(seconds, 0.0), HOUR_SECONDS)

@@ -1,0 +1,92 @@
+"""How fast one account may ask: a budget of requests per minute and per hour.
+
+The minute is waited for; the hour is not (a run would hang): when it is used up, RateLimited
+says when to come back, and the account goes on in a later run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from archiver.errors import RateLimited
+
+MINUTE_SECONDS = 60.0
+HOUR_SECONDS = 3600.0
+
+
+class Pace:
+    """A sliding window over the times of past requests; zero means no limit.
+
+    `spent_at` are the Unix times of requests made by earlier runs, so that a budget per hour
+    also holds for a program that is started every few minutes. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        per_minute: int,
+        per_hour: int,
+        spent_at: Iterable[float] = (),
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._per_minute = per_minute
+        self._per_hour = per_hour
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._times = deque(sorted(spent_at))
+        self._paused_until = 0.0
+
+    def limit(self, per_minute: int, per_hour: int) -> None:
+        """Set the budget anew."""
+        with self._lock:
+            self._per_minute, self._per_hour = per_minute, per_hour
+
+    def wait(self) -> None:
+        """Return when one more request may be made, and count it."""
+        while (seconds := self._claim()) > 0:
+            self._sleep(seconds)
+
+    def pause(self, seconds: float | None) -> None:
+        """Hold the whole account back: the provider said 429 with this Retry-After."""
+        with self._lock:
+            wait = min(seconds or 0.0, HOUR_SECONDS)
+            self._paused_until = max(self._paused_until, self._clock() + wait)
+
+    def spent(self) -> tuple[float, ...]:
+        """The Unix times of the requests of the last hour, to be given to the next run."""
+        with self._lock:
+            self._forget(self._clock())
+            return tuple(self._times)
+
+    def _claim(self) -> float:
+        """Count one request and return 0, or return the seconds to wait for the next try."""
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            self._paused_until = min(self._paused_until, now + HOUR_SECONDS)
+            wait = self._seconds_until_free(now)
+            if wait > MINUTE_SECONDS:
+                raise RateLimited(
+                    f"the request budget is used up for {wait / 60:.0f} more minutes",
+                    retry_after_seconds=wait,
+                )
+            if wait <= 0:
+                self._times.append(now)
+            return wait
+
+    def _seconds_until_free(self, now: float) -> float:
+        waits = [self._paused_until - now]
+        for limit, span in ((self._per_minute, MINUTE_SECONDS), (self._per_hour, HOUR_SECONDS)):
+            if limit and len(self._times) >= limit:
+                waits.append(self._times[-limit] + span - now)
+        return max(0.0, *waits)
+
+    def _forget(self, now: float) -> None:
+        if self._times and self._times[-1] > now:  # the clock was set back
+            self._times = deque(min(at, now) for at in self._times)
+        while self._times and self._times[0] <= now - HOUR_SECONDS:
+            self._times.popleft()
