@@ -1,0 +1,251 @@
+"""Moves one file from a media host to a receiver, over libcurl (pycurl).
+
+Blocking and thread-safe: each worker thread keeps one handle with its connections, so a slow
+destination slows its own download down and nothing is buffered. Redirects are followed by
+hand, since keys and addresses are judged at every hop; a body that breaks off is resumed when
+the host can prove that it is still the same file. libcurl never decompresses here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urljoin
+
+import certifi
+import pycurl
+
+from archiver import __version__
+from archiver.errors import AddressForbidden, Interrupted, MediaRejected, MediaUnavailable
+from archiver.fetch.answer import Answer, HeaderReader, judge
+from archiver.fetch.guard import check_link
+from archiver.fetch.sockets import SocketOpener
+from archiver.fetch.watch import SpeedWatch
+from archiver.model import Link
+
+ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 30.0
+MAX_REDIRECTS = 8
+CONNECT_TIMEOUT_SECONDS = 20
+RECEIVE_BYTES = 256 << 10
+RANGE_NOT_SATISFIABLE = 416
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Receiver(Protocol):
+    """Takes the body of one file. Errors it raises end the transfer and reach the caller."""
+
+    def restart(self) -> None:
+        """Forget every byte so far: the body begins anew. Called before the first byte too."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Headers that carry an account's key, and the only origin they may be sent to."""
+
+    origin: str
+    headers: Mapping[str, str]
+
+    def headers_for(self, url: str) -> Mapping[str, str]:
+        """Return the headers when the address is on the origin, else none."""
+        ours, theirs = check_link(self.origin), check_link(url)
+        is_same = (ours.scheme, ours.hostname, ours.port) == (
+            theirs.scheme,
+            theirs.hostname,
+            theirs.port,
+        )
+        return self.headers if is_same else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a transfer may cost. Zero bytes a second means no limit."""
+
+    max_file_bytes: int = 20 * 1000**3
+    bytes_per_second: int = 0
+    per_host: int = 8
+    allow_private_hosts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """How a file came: the host's validator, and the bytes that were received."""
+
+    etag: str | None
+    size_bytes: int
+
+
+class MediaEngine:
+    """Fetches files. One engine serves all threads of a process; `stopping` ends all it does."""
+
+    def __init__(self, limits: Limits, stopping: threading.Event | None = None) -> None:
+        self._limits = limits
+        self._stopping = stopping or threading.Event()
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._hosts: dict[str, threading.Semaphore] = {}
+        self._requests = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._requests
+
+    def fetch(
+        self, link: Link, receiver: Receiver, credentials: Credentials | None = None
+    ) -> Fetched:
+        """Bring one file to the receiver, whole as far as HTTP can tell; raises MediaError."""
+        transfer = _Transfer(receiver, self._limits.max_file_bytes)
+        used = credentials if link.with_credentials else None
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._follow(link.url, transfer, used)
+            except MediaUnavailable as error:
+                wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 4 ** (attempt - 1)
+                if attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS:
+                    raise
+                if self._stopping.wait(wait):
+                    raise Interrupted("the transfer was stopped") from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _follow(self, url: str, transfer: _Transfer, credentials: Credentials | None) -> Fetched:
+        for _ in range(MAX_REDIRECTS + 1):
+            parts = check_link(url)
+            headers = dict(credentials.headers_for(url)) if credentials else {}
+            with self._host(parts.netloc):
+                answer = self._request(url, transfer, headers)
+            if answer.status not in REDIRECTS:
+                return transfer.end(answer)
+            url = urljoin(url, answer.header("location") or "")
+        raise AddressForbidden(f"the link redirects more than {MAX_REDIRECTS} times")
+
+    def _request(self, url: str, transfer: _Transfer, headers: dict[str, str]) -> Answer:
+        with self._lock:
+            self._requests += 1
+        handle, reader = self._handle(), HeaderReader()
+        opener = SocketOpener(self._limits.allow_private_hosts)
+        watch = SpeedWatch(self._stopping)
+        headers.update(transfer.resume_headers())
+
+        def receive(chunk: bytes) -> int:
+            return transfer.receive(reader.answer, chunk, watch)
+
+        handle.setopt(pycurl.URL, url)
+        handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
+        handle.setopt(pycurl.HEADERFUNCTION, reader.feed)
+        handle.setopt(pycurl.WRITEFUNCTION, receive)
+        handle.setopt(pycurl.XFERINFOFUNCTION, watch.tick)
+        handle.setopt(pycurl.OPENSOCKETFUNCTION, opener)
+        try:
+            handle.perform()
+        except pycurl.error as error:
+            raise transfer.failure or opener.failure or _explain(*error.args) from None
+        return reader.answer
+
+    def _handle(self) -> pycurl.Curl:
+        handle: pycurl.Curl | None = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = self._local.handle = pycurl.Curl()
+        handle.reset()
+        for option, value in _OPTIONS.items():
+            handle.setopt(option, value)
+        handle.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
+        handle.setopt(pycurl.MAX_RECV_SPEED_LARGE, self._limits.bytes_per_second)
+        return handle
+
+    def _host(self, netloc: str) -> threading.Semaphore:
+        with self._lock:
+            return self._hosts.setdefault(netloc, threading.Semaphore(self._limits.per_host))
+
+
+_OPTIONS: Mapping[int, int | str] = {
+    pycurl.NOSIGNAL: 1,
+    pycurl.NOPROGRESS: 0,
+    pycurl.FOLLOWLOCATION: 0,
+    pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+    pycurl.PROXY: "",
+    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+    pycurl.CONNECTTIMEOUT: CONNECT_TIMEOUT_SECONDS,
+    pycurl.BUFFERSIZE: RECEIVE_BYTES,
+    pycurl.USERAGENT: f"archiver/{__version__}",
+}
+
+
+def _explain(code: int, reason: str = "") -> MediaUnavailable:
+    if code == pycurl.E_ABORTED_BY_CALLBACK:
+        return MediaUnavailable("the media host stopped sending")
+    return MediaUnavailable(f"the transfer failed: {reason or f'libcurl error {code}'}")
+
+
+class _Transfer:
+    """One file on its way, over as many connections as it takes."""
+
+    def __init__(self, receiver: Receiver, max_bytes: int) -> None:
+        self._receiver = receiver
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
+        self._body: Answer | None = None
+        self._validator: str | None = None
+        self.failure: Exception | None = None
+
+    def resume_headers(self) -> Mapping[str, str]:
+        """Ask for the rest, on the condition that it is still the same file."""
+        self._body, self.failure = None, None
+        if self._received_bytes and self._validator:
+            return {"Range": f"bytes={self._received_bytes}-", "If-Range": self._validator}
+        return {}
+
+    def receive(self, answer: Answer, chunk: bytes, watch: SpeedWatch) -> int:
+        """Pass a part of a body on; returns other than its length to end the transfer."""
+        if answer.status in REDIRECTS or answer.status >= 400:
+            return len(chunk)
+        try:
+            with watch.paused():
+                self._begin(answer)
+                self._take(chunk)
+        except Exception as error:
+            self.failure = error
+            return -1
+        return len(chunk)
+
+    def end(self, answer: Answer) -> Fetched:
+        """Judge the whole answer; raises MediaError unless the file came completely."""
+        if answer.status == RANGE_NOT_SATISFIABLE:
+            self._received_bytes, self._validator = 0, None
+        judge(answer)
+        self._begin(answer)
+        expected = answer.total_bytes
+        if expected is not None and expected != self._received_bytes:
+            raise MediaUnavailable(
+                f"the host announced {expected} bytes and sent {self._received_bytes}"
+            )
+        return Fetched(etag=answer.header("etag"), size_bytes=self._received_bytes)
+
+    def _begin(self, answer: Answer) -> None:
+        if self._body is answer:
+            return
+        judge(answer)
+        if answer.status != 206:
+            self._received_bytes, self._validator = 0, answer.validator
+            self._receiver.restart()
+        elif not answer.continues(self._received_bytes, self._validator):
+            self._received_bytes, self._validator = 0, None
+            raise MediaUnavailable("the host resumed with another part or another file")
+        if answer.total_bytes is not None and answer.total_bytes > self._max_bytes:
+            raise MediaRejected(
+                f"{answer.total_bytes} bytes is over the limit of {self._max_bytes}"
+            )
+        self._body = answer
+
+    def _take(self, chunk: bytes) -> None:
+        self._received_bytes += len(chunk)
+        if self._received_bytes > self._max_bytes:
+            raise MediaRejected(f"the body is longer than the limit of {self._max_bytes} bytes")
+        self._receiver.write(chunk)

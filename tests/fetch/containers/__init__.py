@@ -1,0 +1,1 @@
+"""Tests of recognising media by content and of proving that a container is whole."""
