@@ -10,6 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import stamina
 import structlog
 
 from archiver.redaction import hide_in_text
@@ -44,6 +45,7 @@ def configure(log_format: str, verbosity: int) -> None:
         structlog.stdlib.ProcessorFormatter(processors=[renderer], foreign_pre_chain=shared)
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
+    stamina.instrumentation.set_on_retry_hooks([])
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -146,7 +146,7 @@ class HttpApi:
         return bytes(body)
 
     def _where(self, path: str) -> str:
-        return f"{self._client.base_url.host}{urlsplit(path).path}"
+        return f"{self._client.base_url.netloc.decode()}{urlsplit(path).path}"
 
 
 def check_base_url(base_url: str) -> None:

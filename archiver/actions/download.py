@@ -1,0 +1,191 @@
+"""Fetches one asset from the first of its sources that gives the whole file.
+
+A link that is refused is refreshed once; what a fresh link refuses after the deadline is lost,
+with that as the evidence; anything else is a failure with a next try (promises 1 and 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from archiver import keys
+from archiver.actions.archive import Account, Archive
+from archiver.actions.intake import Intake
+from archiver.errors import (
+    AnswerInvalid,
+    DestinationError,
+    GenerationNotFound,
+    LinkRefused,
+    MediaError,
+    ProviderUnavailable,
+)
+from archiver.fetch.engine import Fetched, MediaEngine
+from archiver.index.rows import Known, KnownAsset
+from archiver.model import (
+    Asset,
+    Embedded,
+    Generation,
+    Link,
+    Media,
+    Missing,
+    Receipt,
+    State,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Evidence that an asset is gone."""
+
+    reason: str
+    http_status: int | None
+
+    def of(self, asset: Asset, now: datetime) -> Missing:
+        """Write the evidence down for one asset."""
+        return Missing(
+            key=asset.key,
+            role=asset.role,
+            state=State.LOST,
+            reason=self.reason,
+            http_status=self.http_status,
+            at=now,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one asset: its media with receipts, or why it is missing."""
+
+    media: Media | None = None
+    missing: Missing | None = None
+    receipts: tuple[Receipt, ...] = ()
+    failures: Mapping[str, DestinationError] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+
+
+class Downloader:
+    """Fetches the assets of one generation; asks the provider for fresh links at most once."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        account: Account,
+        engine: MediaEngine,
+        known: Known,
+        live: Generation,
+    ) -> None:
+        self._archive = archive
+        self._account = account
+        self._engine = engine
+        self._known = known
+        self._live = live
+        self._is_refreshed = False
+        self._is_proven = False
+
+    def fetch(self, known: KnownAsset) -> Outcome:
+        """Bring one asset to all destinations; every media error ends in the outcome."""
+        try:
+            return self._fetch_any(known)
+        except LinkRefused as refusal:
+            if not self._refresh():
+                return self._missing(known, refusal)
+        except (MediaError, DestinationError) as error:
+            return self._missing(known, error)
+        try:
+            return self._fetch_any(known)
+        except (MediaError, DestinationError) as error:
+            return self._missing(known, error)
+
+    def _fetch_any(self, known: KnownAsset) -> Outcome:
+        """Try the sources in turn; the error of the best one is what counts."""
+        sources = self._sources(known)
+        if not sources:
+            raise LinkRefused("the provider no longer names a link for this file")
+        first_error: MediaError | None = None
+        for source in sources:
+            try:
+                return self._fetch_one(known, source)
+            except MediaError as error:
+                first_error = first_error or error
+        assert first_error is not None, "there was at least one source"
+        raise first_error
+
+    def _sources(self, known: KnownAsset) -> tuple[Link | Embedded, ...]:
+        for asset in self._live.assets:
+            if asset.key == known.asset.key:
+                return asset.sources
+        return ()
+
+    def _fetch_one(self, known: KnownAsset, source: Link | Embedded) -> Outcome:
+        role, ordinal, stem = known.asset.role, known.ordinal, self._known.stem
+        intake = Intake(
+            self._archive.destinations,
+            lambda extension: keys.make_file_key(stem, role, ordinal, extension),
+        )
+        try:
+            fetched = self._receive(intake, source)
+            digest, receipts = intake.commit()
+        finally:
+            intake.abort()
+        assert intake.media_type is not None, "what was committed was recognised"
+        assert intake.key is not None, "what was committed has a name"
+        media = Media(
+            key=known.asset.key,
+            role=role,
+            kind=intake.media_type.kind,
+            path=intake.key,
+            original_name=known.asset.original_name,
+            media_type=intake.media_type.media_type,
+            digest=digest,
+            source_url=source.public_url if isinstance(source, Link) else None,
+            source_etag=fetched.etag if fetched else None,
+            fetched_at=self._archive.clock(),
+        )
+        return Outcome(media=media, receipts=receipts, failures=dict(intake.failures))
+
+    def _receive(self, intake: Intake, source: Link | Embedded) -> Fetched | None:
+        if isinstance(source, Embedded):
+            intake.write(source.data)
+            return None
+        return self._engine.fetch(source, intake, self._account.credentials)
+
+    def _refresh(self) -> bool:
+        """Ask the provider for fresh links, once for all assets of the generation.
+
+        Errors that concern the whole account (its key, its budget) are not caught here.
+        """
+        if self._is_refreshed:
+            return False
+        self._is_refreshed = True
+        try:
+            self._live = self._account.provider.refresh(
+                self._known.generation.id, self._known.listed_record
+            )
+        except GenerationNotFound:
+            self._is_proven = True
+            return False
+        except (ProviderUnavailable, AnswerInvalid):
+            return False
+        self._is_proven = True
+        return True
+
+    def _missing(self, known: KnownAsset, error: MediaError | DestinationError) -> Outcome:
+        """Write down why an asset did not come: lost with evidence, else failed for now."""
+        now = self._archive.clock()
+        deadline_at = self._known.deadline_at
+        is_past = deadline_at is not None and deadline_at <= now
+        if isinstance(error, LinkRefused) and is_past and self._is_proven:
+            reason = f"past its deadline, and a fresh link was refused: {error}"
+            lost = Lost(reason, error.http_status)
+            return Outcome(missing=lost.of(known.asset, now))
+        missing = Missing(
+            key=known.asset.key,
+            role=known.asset.role,
+            state=State.FAILED,
+            reason=str(error),
+            http_status=error.http_status,
+            at=now,
+        )
+        return Outcome(missing=missing, retry_after_seconds=error.retry_after_seconds)

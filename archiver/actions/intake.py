@@ -1,0 +1,122 @@
+"""One file's way in: every chunk goes to the hash, the type check and all destinations.
+
+Nothing is kept but the head, which tells the type and so the final name; a destination that
+fails is left behind and the others go on (promises 1, 5 and 10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from archiver.errors import DestinationError, DestinationUnavailable, MediaRejected
+from archiver.fetch.containers import HEAD_BYTES, Checker, Damaged, MediaType, NotMedia, recognise
+from archiver.model import Digest, Receipt
+from archiver.storage.base import Destination, Upload
+
+
+class Intake:
+    """A `Receiver` for the media engine that ends in `commit` or `abort`.
+
+    `make_key` makes the final name from the extension that the content asks for.
+    """
+
+    def __init__(
+        self, destinations: Mapping[str, Destination], make_key: Callable[[str], str]
+    ) -> None:
+        self._destinations = destinations
+        self._make_key = make_key
+        self._uploads: dict[str, Upload] = {}
+        self.failures: dict[str, DestinationError] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget every byte so far."""
+        self.abort()
+        self.failures.clear()
+        self._head = bytearray()
+        self._sha256 = hashlib.sha256()
+        self._size_bytes = 0
+        self._checker: Checker | None = None
+        self.media_type: MediaType | None = None
+        self.key: str | None = None
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes; raises MediaRejected as soon as they cannot be the file."""
+        if self._checker is None:
+            self._head += chunk
+            if len(self._head) < HEAD_BYTES:
+                return
+            chunk = self._open()
+        self._pass_on(chunk)
+
+    def commit(self) -> tuple[Digest, tuple[Receipt, ...]]:
+        """End the file: check that it is whole, then make it visible everywhere.
+
+        Returns its digest and the receipts of the destinations that hold it; `failures` names
+        the others. Raises MediaRejected for a file that is not whole, DestinationUnavailable
+        when no destination took it.
+        """
+        if self._checker is None:
+            self._pass_on(self._open())
+        try:
+            if self._checker is not None:
+                self._checker.finish()
+        except Damaged as error:
+            raise MediaRejected(f"the file is not whole: {error}") from None
+        digest = Digest(size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
+        receipts: list[Receipt] = []
+        for name in list(self._uploads):
+            self._attempt(name, lambda upload: receipts.append(upload.commit(digest)))
+        self._require_one()
+        return digest, tuple(receipts)
+
+    def abort(self) -> None:
+        """Leave nothing behind of what was not committed. May be called at any time."""
+        for upload in self._uploads.values():
+            upload.abort()
+        self._uploads = {}
+
+    def _open(self) -> bytes:
+        """Recognise the head, begin an upload at every destination, hand the head on."""
+        head = bytes(self._head)
+        self._head.clear()
+        try:
+            self.media_type = recognise(head[:HEAD_BYTES])
+        except NotMedia as error:
+            raise MediaRejected(f"this is no media file: {error}") from None
+        self._checker = Checker(self.media_type)
+        self.key = key = self._make_key(self.media_type.extension)
+        for name, destination in self._destinations.items():
+            try:
+                self._uploads[name] = destination.begin(key, self.media_type.media_type)
+            except DestinationError as error:
+                self.failures[name] = error
+        self._require_one()
+        return head
+
+    def _pass_on(self, chunk: bytes) -> None:
+        self._sha256.update(chunk)
+        self._size_bytes += len(chunk)
+        try:
+            if self._checker is not None:
+                self._checker.feed(chunk)
+        except Damaged as error:
+            raise MediaRejected(f"the file is damaged: {error}") from None
+        for name in list(self._uploads):
+            self._attempt(name, lambda upload: upload.write(chunk))
+        self._require_one()
+
+    def _attempt(self, name: str, step: Callable[[Upload], None]) -> None:
+        upload = self._uploads[name]
+        try:
+            step(upload)
+        except DestinationError as error:
+            self.failures[name] = error
+            del self._uploads[name]
+            upload.abort()
+
+    def _require_one(self) -> None:
+        if not self._uploads:
+            reasons = "; ".join(str(error) for error in self.failures.values())
+            raise DestinationUnavailable(f"no destination takes the file: {reasons}")

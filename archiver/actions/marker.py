@@ -1,0 +1,73 @@
+"""The marker that tells an archive from an empty directory (promise 2).
+
+Each destination carries `.archiver/archive.json` with an identity of its own. A place that held
+an archive when it was last seen and now holds none is most likely not mounted: writing there
+would look like success and be found out at the worst moment.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from enum import StrEnum
+
+from archiver import keys
+from archiver.actions.archive import Clock
+from archiver.errors import CopyMissing, DestinationUnavailable
+from archiver.index import Index, ledger
+from archiver.storage.base import Destination, put, read_whole
+
+FORMAT = "archiver.archive/1"
+MAX_BYTES = 4096
+
+
+class Found(StrEnum):
+    """What a destination turned out to hold."""
+
+    NEW = "new"
+    KNOWN = "known"
+    UNKNOWN_TO_INDEX = "unknown_to_index"
+
+
+def check_marker(index: Index, destination: Destination, clock: Clock) -> Found:
+    """Compare a destination's marker with what the index remembers; write it where it is new.
+
+    Raises DestinationUnavailable when the archive that should be there is not.
+    """
+    remembered = ledger.archive_id(index, destination.name)
+    present = read_marker(destination)
+    if remembered is not None and present is None:
+        raise DestinationUnavailable(
+            f"{destination.name} held an archive when it was last seen and holds none now: is it "
+            "mounted? To begin anew there, give it another name in the config"
+        )
+    if remembered is not None and present != remembered:
+        raise DestinationUnavailable(
+            f"{destination.name} holds another archive than before: is the right disk mounted? "
+            "To use it all the same, give it another name in the config"
+        )
+    if remembered is not None:
+        return Found.KNOWN
+    identity = present or _write_marker(destination)
+    ledger.remember_archive(index, destination.name, identity, clock())
+    return Found.NEW if present is None else Found.UNKNOWN_TO_INDEX
+
+
+def read_marker(destination: Destination) -> str | None:
+    """Read the identity of the archive at a destination; None when there is none."""
+    try:
+        document = json.loads(read_whole(destination, keys.MARKER_KEY, MAX_BYTES))
+        return str(document["id"])
+    except CopyMissing:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise DestinationUnavailable(
+            f"{destination.name}: {keys.MARKER_KEY} is damaged; look at the place, then remove it"
+        ) from None
+
+
+def _write_marker(destination: Destination) -> str:
+    identity = str(uuid.uuid4())
+    document = json.dumps({"format": FORMAT, "id": identity}, sort_keys=True) + "\n"
+    put(destination, keys.MARKER_KEY, [document.encode()], "application/json")
+    return identity

@@ -1,0 +1,130 @@
+"""Makes an index from the sidecars of one destination: no provider and no config is needed.
+
+What cannot be read is named and left alone; the rest of the archive is not held up by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from archiver import keys, sidecar
+from archiver.actions.archive import Clock, utc_now
+from archiver.errors import CopyDamaged, DestinationError
+from archiver.index import Index, captured
+from archiver.index.captured import SIDECAR, Captured
+from archiver.model import Digest, Receipt, State
+from archiver.storage.base import Destination, read_whole
+
+READERS = 16
+BATCH = 256
+MAX_SHOWN_BROKEN = 100
+
+
+@dataclass(slots=True)
+class RebuildReport:
+    """How many sidecars were taken over, and which could not be (the first ones)."""
+
+    sidecars: int = 0
+    broken_count: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One sidecar as it was read."""
+
+    key: str
+    digest: Digest
+    content: sidecar.Sidecar
+
+
+def rebuild(
+    index: Index,
+    destination: Destination,
+    on_progress: Callable[[RebuildReport], None] = lambda _: None,
+    clock: Clock = utc_now,
+) -> RebuildReport:
+    """Take every sidecar of a destination into the index; may be called for several in turn."""
+    report = RebuildReport()
+    found = _sidecar_keys(destination)
+    with ThreadPoolExecutor(READERS, "rebuild") as readers:
+        while batch := list(islice(found, BATCH)):
+            reads = [readers.submit(_read, destination, key) for key in batch]
+            with index.transaction():
+                for read in reads:
+                    _take_over(index, destination.name, read, report, clock())
+            on_progress(report)
+    return report
+
+
+def _sidecar_keys(destination: Destination) -> Iterator[str]:
+    return (
+        stored.key
+        for stored in destination.list()
+        if stored.key.endswith(keys.SIDECAR_SUFFIX) and stored.key != keys.MARKER_KEY
+    )
+
+
+def _read(destination: Destination, key: str) -> _Read:
+    body = read_whole(destination, key, sidecar.MAX_BYTES)
+    digest = Digest(size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+    return _Read(key, digest, sidecar.decode(body, key))
+
+
+def _take_over(
+    index: Index, destination: str, read: Future[_Read], report: RebuildReport, now: datetime
+) -> None:
+    try:
+        one = read.result()
+        stem = _stem_of(one)
+    except (CopyDamaged, DestinationError) as error:
+        report.broken_count += 1
+        if len(report.broken) < MAX_SHOWN_BROKEN:
+            report.broken.append(str(error))
+        return
+    captured.adopt(index, one.content.generation, stem, _outcome(destination, one, now))
+    report.sidecars += 1
+
+
+def _stem_of(read: _Read) -> str:
+    """The sidecar's own place names its files: one that was moved would be taken for another."""
+    stem = read.key.removesuffix(keys.SIDECAR_SUFFIX)
+    if any(not media.path.startswith(stem) for media in read.content.media):
+        raise CopyDamaged(f"{read.key} names files that are not its own: it was moved or renamed")
+    return stem
+
+
+def _outcome(destination: str, read: _Read, now: datetime) -> Captured:
+    content = read.content
+    states = {missing.state for missing in content.missing}
+    state = next((one for one in (State.FAILED, State.LOST) if one in states), State.ARCHIVED)
+    reason = next((one.reason for one in content.missing if one.state is state), None)
+    receipts = [(SIDECAR, _receipt(destination, read.key, read.digest, content.archived_at))]
+    receipts += [
+        (media.key, _receipt(destination, media.path, media.digest, media.fetched_at))
+        for media in content.media
+    ]
+    return Captured(
+        state=state,
+        reason=reason,
+        media=content.media,
+        missing=content.missing,
+        receipts=tuple(receipts),
+        archived_at=content.archived_at,
+        next_try_at=now if state is State.FAILED else None,
+    )
+
+
+def _receipt(destination: str, key: str, digest: Digest, stored_at: datetime) -> Receipt:
+    return Receipt(
+        destination=destination,
+        key=key,
+        digest=digest,
+        stored_at=stored_at,
+        verified="sidecar",
+    )

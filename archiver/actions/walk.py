@@ -1,0 +1,199 @@
+"""Walks an account's history into the index (promise 3: nothing missed).
+
+A walk stops early only where that is safe: the provider lists newest first, the last walk was
+not cut off, a whole page is known and older than the look-back, and the provider's total has
+not grown by more than was found. Otherwise it is a sweep: the whole history. Generations that
+were in progress and did not show up are asked for by id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from archiver import keys
+from archiver.actions.archive import Account, Archive
+from archiver.actions.links import LiveLinks
+from archiver.errors import AnswerInvalid, GenerationNotFound
+from archiver.index import captured, ledger, listed, queries
+from archiver.index.rows import Known
+from archiver.model import BadRow, Generation, Page, State
+
+MAX_SHOWN_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkOptions:
+    """How far to walk. `since` is the user's own bound: such a walk proves nothing beyond it."""
+
+    look_back: timedelta
+    sweep_every: timedelta
+    is_sweep: bool = False
+    since: datetime | None = None
+
+
+@dataclass(slots=True)
+class WalkReport:
+    """What a walk saw. `bad_rows` holds the first ones, `bad_row_count` counts all."""
+
+    account: str
+    listed: int = 0
+    new: int = 0
+    pages: int = 0
+    total: int | None = None
+    is_sweep: bool = False
+    bad_row_count: int = 0
+    bad_rows: list[BadRow] = field(default_factory=list)
+
+
+def walk(
+    archive: Archive,
+    account: Account,
+    options: WalkOptions,
+    links: LiveLinks,
+    on_page: Callable[[], None] = lambda: None,
+) -> WalkReport:
+    """List one account into the index; raises ProviderError when the walk breaks off."""
+    now = archive.clock()
+    record = ledger.load_account(archive.index, account.name, account.provider.name)
+    report = WalkReport(account=account.name, is_sweep=_must_sweep(record, account, options, now))
+    ledger.save_account(archive.index, replace(record, walk_is_complete=False))
+    for page in account.provider.pages():
+        seen = _record(archive, account, page, links, report, now)
+        on_page()
+        if _may_stop(seen, page, record, report, options, now):
+            break
+    _ask_again(archive, account, report, links)
+    is_whole = options.since is None
+    ledger.save_account(
+        archive.index,
+        replace(
+            record,
+            walk_is_complete=is_whole or record.walk_is_complete,
+            last_walk_at=now,
+            last_sweep_at=now if report.is_sweep and is_whole else record.last_sweep_at,
+            provider_total=report.total,
+            last_error=None,
+        ),
+    )
+    return report
+
+
+def _must_sweep(
+    record: ledger.AccountRecord, account: Account, options: WalkOptions, now: datetime
+) -> bool:
+    return (
+        options.is_sweep
+        or not account.provider.capabilities.newest_first
+        or not record.walk_is_complete
+        or record.last_sweep_at is None
+        or now - record.last_sweep_at >= options.sweep_every
+    )
+
+
+def _may_stop(
+    seen: list[listed.Seen],
+    page: Page,
+    record: ledger.AccountRecord,
+    report: WalkReport,
+    options: WalkOptions,
+    now: datetime,
+) -> bool:
+    """Decide after a page whether what follows is known; every doubt means to read on."""
+    is_newest_first = not any(isinstance(row, BadRow) for row in page.rows) and bool(seen)
+    if options.since is not None and is_newest_first and _all_older(seen, options.since):
+        return True
+    if report.is_sweep or not is_newest_first or any(one.is_new for one in seen):
+        return False
+    has_grown = None not in (page.total, record.provider_total) and (
+        (page.total or 0) > (record.provider_total or 0) + report.new
+    )
+    return not has_grown and _all_older(seen, now - options.look_back)
+
+
+def _all_older(seen: Iterable[listed.Seen], moment: datetime) -> bool:
+    times = [one.generation.created_at for one in seen]
+    return all(created_at is not None and created_at < moment for created_at in times)
+
+
+def _record(
+    archive: Archive,
+    account: Account,
+    page: Page,
+    links: LiveLinks,
+    report: WalkReport,
+    now: datetime,
+) -> list[listed.Seen]:
+    bad_rows = [row for row in page.rows if isinstance(row, BadRow)]
+    generations = [row for row in page.rows if isinstance(row, Generation)]
+    entries = [_judge(archive, account, generation) for generation in generations]
+    seen = listed.record_page(archive.index, entries, archive.roles, now)
+    for one in seen:
+        if one.state is State.PENDING and account.provider.capabilities.listing_has_media:
+            links.put(one.number, one.generation)
+    report.pages += 1
+    report.listed += len(seen)
+    report.new += sum(one.is_new for one in seen)
+    report.total = page.total if page.total is not None else report.total
+    _count_bad_rows(report, bad_rows)
+    return seen
+
+
+def _judge(archive: Archive, account: Account, generation: Generation) -> listed.Listed:
+    has_media = account.provider.capabilities.listing_has_media
+    return listed.Listed(
+        generation=generation,
+        fingerprint=_fingerprint(generation, has_media),
+        stem=keys.make_stem(archive.layout, generation),
+        deadline_at=account.deadline_of(generation),
+        assets=generation.assets if has_media else None,
+        excluded_because=account.exclusion_of(generation),
+    )
+
+
+def _fingerprint(generation: Generation, has_media: bool) -> str:
+    """Digest what a sidecar tells, without what changes at every listing (links, progress)."""
+    told = (
+        generation.kind,
+        generation.status,
+        generation.model,
+        generation.prompt,
+        generation.negative_prompt,
+        generation.name,
+        str(generation.expires_at),
+        str(generation.completed_at),
+        str(generation.error),
+        sorted(asset.key for asset in generation.assets) if has_media else None,
+    )
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+def _ask_again(archive: Archive, account: Account, report: WalkReport, links: LiveLinks) -> None:
+    """Ask by id for what was in progress: it may have finished deep in the list, or vanished."""
+    for generation_id in queries.in_progress(archive.index, account.name):
+        [known] = queries.by_id(archive.index, generation_id, account.name)
+        try:
+            generation = account.provider.detail(generation_id, known.listed_record)
+        except GenerationNotFound as error:
+            _record_vanished(archive, known, error)
+            continue
+        except AnswerInvalid as error:
+            _count_bad_rows(report, [BadRow(id=generation_id, reason=str(error))])
+            continue
+        page = Page(rows=(generation,), total=None, next_cursor=None)
+        _record(archive, account, page, links, WalkReport(account=account.name), archive.clock())
+
+
+def _record_vanished(archive: Archive, known: Known, error: GenerationNotFound) -> None:
+    outcome = captured.Captured(
+        state=State.LOST, reason=f"vanished while it was in progress: {error}"
+    )
+    captured.record(archive.index, known.number, outcome)
+
+
+def _count_bad_rows(report: WalkReport, rows: list[BadRow]) -> None:
+    report.bad_row_count += len(rows)
+    report.bad_rows += rows[: MAX_SHOWN_ROWS - len(report.bad_rows)]

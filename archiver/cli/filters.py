@@ -1,0 +1,81 @@
+"""The filter options that ls, search, show and restore share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import click
+
+from archiver.index.queries import Filters
+from archiver.model import Kind, Role, State
+from archiver.units import parse_time
+
+
+class TimeType(click.ParamType[datetime]):
+    """A date or RFC 3339 time; without a zone it is in UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            return parse_time(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date or time such as 2026-03-08 or 2026-03-08T12:00Z")
+
+
+def values_of(words: type[StrEnum]) -> list[str]:
+    """The words of an enumeration, as click offers them."""
+    return [word.value for word in words]
+
+
+TIME = TimeType()
+_OPTIONS = (
+    click.option("--account", "accounts", multiple=True, metavar="NAME", help="Of these accounts."),
+    click.option("--provider", "providers", multiple=True, metavar="NAME", help="Of these."),
+    click.option(
+        "--kind", "kinds", multiple=True, type=click.Choice(values_of(Kind)), help="Of this kind."
+    ),
+    click.option(
+        "--role", "roles", multiple=True, type=click.Choice(values_of(Role)), help="In this role."
+    ),
+    click.option("--model", "models", multiple=True, metavar="NAME", help="Made by this model."),
+    click.option(
+        "--status",
+        "states",
+        multiple=True,
+        type=click.Choice(values_of(State)),
+        help="In this state.",
+    ),
+    click.option("--since", type=TIME, help="Made at or after this time."),
+    click.option("--until", type=TIME, help="Made before this time."),
+    click.option("--limit", type=click.IntRange(min=0), help="At most this many, newest first."),
+)
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filter options to a command; it takes them as keyword arguments."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_filters(ids: tuple[str, ...] = (), text: str | None = None, **given: Any) -> Filters:
+    """Make filters of what `filter_options` collected."""
+    return Filters(
+        ids=ids,
+        text=text,
+        accounts=given["accounts"],
+        providers=given["providers"],
+        kinds=tuple(Kind(kind) for kind in given["kinds"]),
+        roles=tuple(Role(role) for role in given["roles"]),
+        models=given["models"],
+        states=tuple(State(state) for state in given["states"]),
+        since=given["since"],
+        until=given["until"],
+        limit=given["limit"],
+    )

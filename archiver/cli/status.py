@@ -1,0 +1,100 @@
+"""`archiver status`: how each account stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from archiver.actions.archive import utc_now
+from archiver.actions.status import AccountStatus, status
+from archiver.cli.output import print_json, print_table, relative
+from archiver.cli.settings import Settings
+from archiver.index import open_index
+from archiver.model import State
+from archiver.units import format_size
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def command(settings: Settings, as_json: bool) -> int:
+    """How each account stands, and what is at risk."""
+    config = settings.load()
+    index = open_index(config.archive.state_dir)
+    try:
+        accounts = status(index, config.poll_intervals, config.alerts.at_risk, utc_now())
+    finally:
+        index.close()
+    if as_json:
+        print_json({"accounts": [_document(account) for account in accounts]})
+    else:
+        _print(accounts)
+    return 0
+
+
+def _document(account: AccountStatus) -> Mapping[str, object]:
+    return {
+        "account": account.account,
+        "provider": account.provider,
+        "listed": account.listed,
+        **{state.value: count for state, count in account.counts.items()},
+        "files": account.files,
+        "size": account.size_bytes,
+        "provider_total": account.provider_total,
+        "last_success_at": account.last_success_at,
+        "last_error": account.last_error,
+        "next_run_at": account.next_run_at,
+        "at_risk": account.at_risk,
+        "unsecured": account.unsecured,
+    }
+
+
+def _print(accounts: list[AccountStatus]) -> None:
+    now = utc_now()
+    print_table(
+        (
+            "ACCOUNT",
+            "PROVIDER",
+            "LISTED",
+            "ARCHIVED",
+            "IN PROGRESS",
+            "WAITING",
+            "EXCLUDED",
+            "LOST",
+            "FILES",
+            "SIZE",
+            "LAST SUCCESS",
+            "AT RISK",
+        ),
+        [
+            (
+                one.account,
+                one.provider,
+                str(one.listed),
+                str(one.counts[State.ARCHIVED]),
+                str(one.counts[State.IN_PROGRESS]),
+                str(one.counts[State.PENDING] + one.counts[State.FAILED]),
+                str(one.counts[State.EXCLUDED]),
+                str(one.counts[State.LOST]),
+                str(one.files),
+                format_size(one.size_bytes),
+                relative(one.last_success_at, now),
+                _risk(one),
+            )
+            for one in accounts
+        ],
+        right=("LISTED", "ARCHIVED", "IN PROGRESS", "WAITING", "EXCLUDED", "LOST", "FILES", "SIZE"),
+    )
+    for one in accounts:
+        if one.last_error:
+            click.echo(f"! {one.account}: {one.last_error}")
+        if one.at_risk.count and one.at_risk.first_deadline_at:
+            click.echo(
+                f"! {one.account}: {one.at_risk.count} generations are not secured yet; "
+                f"the first is lost on {one.at_risk.first_deadline_at:%A %Y-%m-%d %H:%M} UTC"
+            )
+
+
+def _risk(account: AccountStatus) -> str:
+    return str(account.at_risk.count) if account.at_risk.count else "nothing"

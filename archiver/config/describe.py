@@ -1,0 +1,64 @@
+"""The config told back: with every default and without secrets, and as a JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from archiver.config.schema import Config, config_model
+
+HIDDEN = "(hidden)"
+
+
+def as_document(config: Config) -> dict[str, Any]:
+    """The config in effect as plain data; a secret in it shows only where it is kept."""
+    document = config.model_dump(mode="json", exclude_none=True)
+    return {name: _without_secrets(section) for name, section in document.items()}
+
+
+def make_schema() -> dict[str, Any]:
+    """The JSON Schema of the config file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **config_model().model_json_schema(),
+    }
+
+
+def as_toml(document: Mapping[str, Any]) -> str:
+    """Write plain data as TOML, a table for each section."""
+    return "\n".join(_table([], document)).strip() + "\n"
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"value"}:
+            return {"value": HIDDEN}
+        return {name: _without_secrets(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return value
+
+
+def _table(path: list[str], table: Mapping[str, Any]) -> list[str]:
+    depth = 2 if path and path[0] in ("accounts", "destinations") else 1
+    is_leaf = len(path) >= depth
+    plain = {
+        name: value for name, value in table.items() if is_leaf or not isinstance(value, Mapping)
+    }
+    lines = [f"{name} = {_value(value)}" for name, value in plain.items()]
+    if lines and path:
+        lines = ["", f"[{'.'.join(path)}]", *lines]
+    for name, value in table.items():
+        if name not in plain:
+            lines += _table([*path, name], value)
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{name} = {_value(item)}" for name, item in value.items())
+        return f"{{ {inner} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,10 @@
+"""The index: a local SQLite database of everything listed, kept, missing and lost.
+
+It is a cache with search: the sidecars alone are enough to rebuild it (promise 2). `database`
+opens it, `listed` and `captured` write, `queries` and `ledger` read; `rows` maps between tables
+and the words of `archiver.model`.
+"""
+
+from archiver.index.database import Index, open_index, open_temporary_index
+
+__all__ = ["Index", "open_index", "open_temporary_index"]

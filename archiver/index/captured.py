@@ -1,0 +1,177 @@
+"""Writes what became of generations: copies with receipts, what is missing, when to try again.
+
+The last step of the write order: media and sidecar are at their destinations before any of
+these functions is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlite_utils import Database
+
+from archiver import keys
+from archiver.index.database import Index
+from archiver.index.listed import last_number, next_ordinal
+from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
+from archiver.model import Asset, Generation, Kind, Link, Media, Missing, Receipt, State
+
+SIDECAR = ""
+"""The asset key under which the copies of a generation's sidecar are recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """How one try to capture a generation ended.
+
+    `receipts` are by asset key, SIDECAR for the sidecar. `next_try_at` is set when something
+    will be tried again.
+    """
+
+    state: State
+    reason: str | None
+    media: tuple[Media, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    receipts: tuple[tuple[str, Receipt], ...] = ()
+    archived_at: datetime | None = None
+    next_try_at: datetime | None = None
+
+
+def record(index: Index, number: int, captured: Captured) -> None:
+    """Write the outcome of one try, all of it in one transaction."""
+    with index.transaction() as db:
+        for media in captured.media:
+            _record_media(db, number, media)
+        for missing in captured.missing:
+            _record_missing(db, number, missing)
+        _record_receipts(db, number, captured.receipts)
+        db.execute(
+            "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
+            " archived_at = COALESCE(:archived_at, archived_at),"
+            " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END"
+            " WHERE number = :number",
+            {
+                "number": number,
+                "state": captured.state.value,
+                "reason": captured.reason,
+                "next_try_at": stamp_or_none(captured.next_try_at),
+                "archived_at": stamp_or_none(captured.archived_at),
+            },
+        )
+
+
+def adopt(
+    index: Index,
+    generation: Generation,
+    stem: str,
+    captured: Captured,
+) -> None:
+    """Take over a generation from its sidecar, as when the index is made anew.
+
+    Called again for another destination's copy of the same sidecar it only adds the receipts.
+    """
+    with index.transaction() as db:
+        row = db.execute(
+            "SELECT number FROM generations WHERE account = ? AND id = ?",
+            [generation.account, generation.id],
+        ).fetchone()
+        number = row[0] if row else _adopt_generation(db, generation, stem, captured)
+        _record_receipts(db, number, captured.receipts)
+
+
+def _adopt_generation(db: Database, generation: Generation, stem: str, captured: Captured) -> int:
+    columns = {
+        **generation_row(generation),
+        "state": captured.state.value,
+        "reason": captured.reason,
+        "stem": stem,
+        "stem_folded": keys.fold(stem),
+        "deadline_at": stamp_or_none(generation.expires_at),
+        "archived_at": stamp_or_none(captured.archived_at),
+        "next_try_at": stamp_or_none(captured.next_try_at),
+    }
+    number = last_number(db.table("generations").insert(columns))
+    entries: tuple[Media | Missing, ...] = (*captured.media, *captured.missing)
+    for position, entry in enumerate(entries):
+        _adopt_asset(db, number, entry, position, stem)
+    return number
+
+
+def _adopt_asset(
+    db: Database, number: int, entry: Media | Missing, position: int, stem: str
+) -> None:
+    if isinstance(entry, Media):
+        ordinal = keys.read_ordinal(stem, entry.path)
+    else:
+        ordinal = next_ordinal(db, number, entry.role)
+    source_url = entry.source_url if isinstance(entry, Media) else None
+    asset = Asset(
+        key=entry.key,
+        role=entry.role,
+        kind=entry.kind if isinstance(entry, Media) else Kind.OTHER,
+        sources=(Link(url=source_url),) if source_url else (),
+        original_name=entry.original_name if isinstance(entry, Media) else None,
+    )
+    columns = {**asset_row(asset, position), "generation": number, "ordinal": ordinal}
+    db.table("assets").insert({**columns, "state": State.PENDING.value})
+    if isinstance(entry, Media):
+        _record_media(db, number, entry)
+    else:
+        _record_missing(db, number, entry)
+
+
+def _record_media(db: Database, number: int, media: Media) -> None:
+    db.table("assets").update(
+        (number, media.key),
+        {
+            "state": State.ARCHIVED.value,
+            "kind": media.kind.value,
+            "path": media.path,
+            "path_folded": keys.fold(media.path),
+            "original_name": media.original_name,
+            "media_type": media.media_type,
+            "size_bytes": media.digest.size_bytes,
+            "sha256": media.digest.sha256,
+            "source_url": media.source_url,
+            "source_etag": media.source_etag,
+            "fetched_at": stamp(media.fetched_at),
+            "reason": None,
+            "http_status": None,
+            "failed_at": None,
+        },
+    )
+
+
+def _record_missing(db: Database, number: int, missing: Missing) -> None:
+    db.table("assets").update(
+        (number, missing.key),
+        {
+            "state": missing.state.value,
+            "reason": missing.reason,
+            "http_status": missing.http_status,
+            "failed_at": stamp(missing.at),
+        },
+    )
+
+
+def _record_receipts(db: Database, number: int, receipts: Sequence[tuple[str, Receipt]]) -> None:
+    db.table("copies").upsert_all(
+        (
+            {
+                "generation": number,
+                "key": key,
+                "destination": receipt.destination,
+                "path": receipt.key,
+                "size_bytes": receipt.digest.size_bytes,
+                "sha256": receipt.digest.sha256,
+                "stored_at": stamp(receipt.stored_at),
+                "verified": receipt.verified,
+                "etag": receipt.etag,
+                "version_id": receipt.version_id,
+            }
+            for key, receipt in receipts
+        ),
+        pk=("generation", "key", "destination"),
+    )

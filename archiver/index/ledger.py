@@ -1,0 +1,173 @@
+"""Reads and writes what is known of accounts, runs and destinations: the numbers of `status`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from archiver.index.database import Index
+from archiver.index.rows import stamp, stamp_or_none, unstamp
+from archiver.model import State
+
+COUNTED = (
+    State.ARCHIVED,
+    State.PENDING,
+    State.IN_PROGRESS,
+    State.FAILED,
+    State.EXCLUDED,
+    State.LOST,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """What is remembered of an account from one run to the next.
+
+    `walk_is_complete` is false while a walk is under way: a walk that was cut off leaves a gap,
+    so the next one must not stop early at what is known.
+    """
+
+    account: str
+    provider: str
+    walk_is_complete: bool = False
+    last_walk_at: datetime | None = None
+    last_sweep_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_error: str | None = None
+    provider_total: int | None = None
+    requests_spent_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsecured:
+    """Generations that are listed, not yet archived and have a deadline before some moment."""
+
+    count: int
+    first_deadline_at: datetime | None
+
+
+def load_account(index: Index, account: str, provider: str) -> AccountRecord:
+    """Load what is remembered of an account; a new one has no past."""
+    row: Mapping[str, Any] | None = index.row(
+        "SELECT * FROM accounts WHERE account = :account", {"account": account}
+    )
+    if row is None:
+        return AccountRecord(account=account, provider=provider)
+    return AccountRecord(
+        account=account,
+        provider=provider,
+        walk_is_complete=bool(row["walk_is_complete"]),
+        last_walk_at=unstamp(row["last_walk_at"]),
+        last_sweep_at=unstamp(row["last_sweep_at"]),
+        last_success_at=unstamp(row["last_success_at"]),
+        last_error=row["last_error"],
+        provider_total=row["provider_total"],
+        requests_spent_at=tuple(json.loads(row["requests_spent"])),
+    )
+
+
+def save_account(index: Index, record: AccountRecord) -> None:
+    """Remember an account as it is now."""
+    with index.transaction() as db:
+        db.table("accounts").upsert(
+            {
+                "account": record.account,
+                "provider": record.provider,
+                "walk_is_complete": int(record.walk_is_complete),
+                "last_walk_at": stamp_or_none(record.last_walk_at),
+                "last_sweep_at": stamp_or_none(record.last_sweep_at),
+                "last_success_at": stamp_or_none(record.last_success_at),
+                "last_error": record.last_error,
+                "provider_total": record.provider_total,
+                "requests_spent": json.dumps(record.requests_spent_at),
+            },
+            pk="account",
+        )
+
+
+def count_by_state(index: Index, account: str) -> dict[State, int]:
+    """Count an account's generations by state; the sum is what was ever listed."""
+    rows: Sequence[Mapping[str, Any]] = index.rows(
+        "SELECT state, COUNT(*) AS many FROM generations WHERE account = :account GROUP BY state",
+        {"account": account},
+    )
+    counts = {State(row["state"]): int(row["many"]) for row in rows}
+    return {state: counts.get(state, 0) for state in COUNTED}
+
+
+def stored_bytes(index: Index, account: str) -> tuple[int, int]:
+    """Count an account's archived files and their bytes, each file once."""
+    row: Mapping[str, Any] | None = index.row(
+        "SELECT COUNT(*) AS files, COALESCE(SUM(a.size_bytes), 0) AS bytes FROM assets a"
+        " JOIN generations g ON g.number = a.generation"
+        " WHERE g.account = :account AND a.state = 'archived'",
+        {"account": account},
+    )
+    assert row is not None, "an aggregate always has a row"
+    return int(row["files"]), int(row["bytes"])
+
+
+def unsecured(index: Index, account: str, before: datetime | None = None) -> Unsecured:
+    """Count what would be lost if nothing more were captured (before a moment, when given)."""
+    row: Mapping[str, Any] | None = index.row(
+        "SELECT COUNT(*) AS many, MIN(deadline_at) AS first FROM generations"
+        " WHERE account = :account AND state IN ('pending', 'failed')"
+        " AND (:before IS NULL OR deadline_at < :before)",
+        {"account": account, "before": stamp_or_none(before)},
+    )
+    assert row is not None, "an aggregate always has a row"
+    return Unsecured(count=int(row["many"]), first_deadline_at=unstamp(row["first"]))
+
+
+def deadlines(index: Index, account: str) -> tuple[datetime | None, datetime | None]:
+    """Tell the earliest and the latest deadline among an account's generations."""
+    row: Mapping[str, Any] | None = index.row(
+        "SELECT MIN(deadline_at) AS first, MAX(deadline_at) AS last FROM generations"
+        " WHERE account = :account",
+        {"account": account},
+    )
+    assert row is not None, "an aggregate always has a row"
+    return unstamp(row["first"]), unstamp(row["last"])
+
+
+def start_run(index: Index, run_id: str, now: datetime) -> None:
+    """Write that a run began."""
+    with index.transaction() as db:
+        db.table("runs").insert({"id": run_id, "started_at": stamp(now)})
+
+
+def end_run(
+    index: Index, run_id: str, now: datetime, exit_code: int, summary: Mapping[str, object]
+) -> None:
+    """Write how a run ended."""
+    with index.transaction() as db:
+        db.table("runs").update(
+            run_id,
+            {
+                "ended_at": stamp(now),
+                "exit_code": exit_code,
+                "summary": json.dumps(summary, ensure_ascii=False),
+            },
+        )
+
+
+def archive_id(index: Index, destination: str) -> str | None:
+    """Tell which archive a destination held when it was last seen."""
+    row = index.row("SELECT archive_id FROM destinations WHERE name = :name", {"name": destination})
+    return None if row is None else str(row["archive_id"])
+
+
+def remember_archive(index: Index, destination: str, identity: str, now: datetime) -> None:
+    """Remember which archive a destination holds."""
+    with index.transaction() as db:
+        db.table("destinations").upsert(
+            {"name": destination, "archive_id": identity, "first_seen_at": stamp(now)}, pk="name"
+        )
+
+
+def is_empty(index: Index) -> bool:
+    """Tell whether the index knows no generation at all."""
+    return index.row("SELECT 1 FROM generations LIMIT 1") is None

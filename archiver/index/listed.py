@@ -1,0 +1,232 @@
+"""Writes what providers list: new generations, what changed about known ones, their assets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlite_utils import Database
+from sqlite_utils.db import Table
+
+from archiver import keys
+from archiver.index.database import Index
+from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
+from archiver.model import Asset, Generation, Role, State, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One listed generation and what our rules say of it.
+
+    `fingerprint` changes when something that belongs into the sidecar changed. `assets` is
+    None when the listing does not name all files. `excluded_because` names the rule that
+    leaves the whole generation out.
+    """
+
+    generation: Generation
+    fingerprint: str
+    stem: str
+    deadline_at: datetime | None
+    assets: tuple[Asset, ...] | None
+    excluded_because: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the index made of a listed generation."""
+
+    number: int
+    generation: Generation
+    is_new: bool
+    state: State
+
+
+def record_page(
+    index: Index, page: Sequence[Listed], wanted_roles: frozenset[Role], now: datetime
+) -> list[Seen]:
+    """Write one page of a listing in one transaction; unchanged generations cost no write."""
+    with index.transaction() as db:
+        known = _known(db, page)
+        return [
+            _record(db, listed, known.get(listed.generation.id), wanted_roles, now)
+            for listed in _without_repeats(page)
+        ]
+
+
+def record_detail(
+    index: Index,
+    number: int,
+    generation: Generation,
+    wanted_roles: frozenset[Role],
+    now: datetime,
+) -> None:
+    """Write what a provider says of one generation when it is asked by id."""
+    with index.transaction() as db:
+        columns = generation_row(generation)
+        if columns["expires_at"] is not None:
+            columns["deadline_at"] = columns["expires_at"]
+        db.table("generations").update(number, columns)
+        _add_assets(db, number, generation.assets, wanted_roles, now)
+
+
+def want_roles(index: Index, wanted_roles: frozenset[Role], now: datetime) -> None:
+    """Take back the exclusion of assets whose role the config keeps from now on."""
+    with index.transaction() as db:
+        values = {
+            "roles": json.dumps(sorted(wanted_roles)),
+            "excluded": State.EXCLUDED.value,
+            "now": stamp(now),
+        }
+        rows = db.query(
+            "SELECT DISTINCT generation FROM assets WHERE state = :excluded"
+            " AND role IN (SELECT value FROM json_each(:roles))",
+            values,
+        )
+        for row in list(rows):
+            _take_back(db, row["generation"], values)
+
+
+def _take_back(db: Database, number: int, values: Mapping[str, str]) -> None:
+    db.execute(
+        "UPDATE assets SET state = 'pending', reason = NULL WHERE generation = :number"
+        " AND state = :excluded AND role IN (SELECT value FROM json_each(:roles))",
+        {**values, "number": number},
+    )
+    db.execute(
+        "UPDATE generations SET state = 'pending', next_try_at = :now"
+        " WHERE number = :number AND state IN ('archived', 'failed')",
+        {"number": number, "now": values["now"]},
+    )
+
+
+def _without_repeats(page: Sequence[Listed]) -> list[Listed]:
+    return list({listed.generation.id: listed for listed in page}.values())
+
+
+def _known(db: Database, page: Sequence[Listed]) -> dict[str, Mapping[str, object]]:
+    if not page:
+        return {}
+    rows = db.query(
+        "SELECT number, id, state, status, fingerprint FROM generations"
+        " WHERE account = :account AND id IN (SELECT value FROM json_each(:ids))",
+        {
+            "account": page[0].generation.account,
+            "ids": json.dumps([listed.generation.id for listed in page]),
+        },
+    )
+    return {row["id"]: row for row in rows}
+
+
+def _record(
+    db: Database,
+    listed: Listed,
+    known: Mapping[str, object] | None,
+    wanted_roles: frozenset[Role],
+    now: datetime,
+) -> Seen:
+    state = _next_state(listed, known)
+    if known is None:
+        number = _insert(db, listed, state, now)
+    else:
+        number = int(str(known["number"]))
+        if known["fingerprint"] == listed.fingerprint and known["state"] == state:
+            return Seen(number=number, generation=listed.generation, is_new=False, state=state)
+        _update(db, number, listed, state, now)
+    if listed.assets is not None:
+        _add_assets(db, number, listed.assets, wanted_roles, now)
+    return Seen(number=number, generation=listed.generation, is_new=known is None, state=state)
+
+
+def _next_state(listed: Listed, known: Mapping[str, object] | None) -> State:
+    """The part of the state machine that listing drives (docs/design.md draws the whole)."""
+    before = None if known is None else State(str(known["state"]))
+    if listed.excluded_because is not None:
+        return before if before in (State.ARCHIVED, State.LOST) else State.EXCLUDED
+    if listed.generation.status is Status.IN_PROGRESS:
+        return before if before in (State.ARCHIVED, State.LOST) else State.IN_PROGRESS
+    if before in (None, State.IN_PROGRESS, State.EXCLUDED):
+        return State.PENDING
+    assert known is not None, "before is its state"
+    return before if known["fingerprint"] in (listed.fingerprint, None) else State.PENDING
+
+
+def _columns(listed: Listed, state: State, now: datetime) -> dict[str, object]:
+    return {
+        **generation_row(listed.generation),
+        "state": state.value,
+        "reason": listed.excluded_because,
+        "deadline_at": stamp_or_none(listed.deadline_at),
+        "fingerprint": listed.fingerprint,
+        "next_try_at": stamp(now) if state is State.PENDING else None,
+    }
+
+
+def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
+    stem = free_stem(db, listed.stem, listed.generation)
+    columns = {
+        **_columns(listed, state, now),
+        "stem": stem,
+        "stem_folded": keys.fold(stem),
+        "listed_at": stamp(now),
+    }
+    return last_number(db.table("generations").insert(columns))
+
+
+def _update(db: Database, number: int, listed: Listed, state: State, now: datetime) -> None:
+    columns = _columns(listed, state, now)
+    row = next(db.query("SELECT details FROM generations WHERE number = ?", [number]))
+    details, before = json.loads(str(columns["details"])), json.loads(row["details"])
+    details["raw"] = {**before["raw"], **details["raw"]}
+    columns["details"] = json.dumps(details, ensure_ascii=False, sort_keys=True)
+    db.table("generations").update(number, columns)
+
+
+def last_number(table: Table) -> int:
+    """The row number of the generation that was just inserted."""
+    assert isinstance(table.last_pk, int), "generations have an integer primary key"
+    return table.last_pk
+
+
+def free_stem(db: Database, stem: str, generation: Generation) -> str:
+    """Return the stem, with a hash when another generation's differs only by case or form."""
+    taken = db.execute(
+        "SELECT 1 FROM generations WHERE stem_folded = ?", [keys.fold(stem)]
+    ).fetchone()
+    return keys.with_hash(stem, f"{generation.account}/{generation.id}") if taken else stem
+
+
+def _add_assets(
+    db: Database,
+    number: int,
+    assets: Sequence[Asset],
+    wanted_roles: frozenset[Role],
+    now: datetime,
+) -> None:
+    known = {row["key"] for row in db.query("SELECT key FROM assets WHERE generation=?", [number])}
+    for position, asset in enumerate(assets):
+        columns = asset_row(asset, position)
+        if asset.key in known:
+            db.table("assets").update((number, asset.key), columns)
+            continue
+        is_wanted = asset.role in wanted_roles
+        db.table("assets").insert(
+            {
+                **columns,
+                "generation": number,
+                "ordinal": next_ordinal(db, number, asset.role),
+                "state": (State.PENDING if is_wanted else State.EXCLUDED).value,
+                "reason": None if is_wanted else f"role {asset.role} is not kept",
+                "failed_at": None if is_wanted else stamp(now),
+            }
+        )
+
+
+def next_ordinal(db: Database, number: int, role: Role) -> int:
+    """Give the next asset of a role its number, from 1, for good."""
+    row = db.execute(
+        "SELECT COALESCE(MAX(ordinal), 0) + 1 FROM assets WHERE generation = ? AND role = ?",
+        [number, role.value],
+    ).fetchone()
+    return int(row[0])

@@ -1,0 +1,217 @@
+"""Reads generations: one by id, those that are due, those that a person filters for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from archiver.index.captured import SIDECAR
+from archiver.index.database import Index, Row
+from archiver.index.migrations import SEARCHED
+from archiver.index.rows import Known, generation_from, known_asset_from, stamp, unstamp
+from archiver.model import Digest, Kind, Receipt, Role, State
+
+PAGE_ROWS = 500
+_SHORTEST_TRIGRAM = 3
+_SEARCHED_TEXT = " || char(10) || ".join(f"COALESCE({column}, '')" for column in SEARCHED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a person wants to see or restore; every part that is set must hold."""
+
+    ids: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    roles: tuple[Role, ...] = ()
+    models: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One copy of one asset, or of the sidecar, with its receipt."""
+
+    asset_key: str
+    receipt: Receipt
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether this is the copy of a sidecar."""
+        return self.asset_key == SIDECAR
+
+
+def load(index: Index, number: int) -> Known:
+    """Load one generation with all its assets by its row number."""
+    row = index.row("SELECT * FROM generations WHERE number = :number", {"number": number})
+    assert row is not None, f"generation number {number} was just named by the index"
+    return _known_from(index, row)
+
+
+def by_id(index: Index, generation_id: str, account: str | None = None) -> list[Known]:
+    """Load the generations of this id: one, unless several accounts have the same."""
+    rows = index.rows(
+        "SELECT * FROM generations WHERE id = :id AND (:account IS NULL OR account = :account)"
+        " ORDER BY account",
+        {"id": generation_id, "account": account},
+    )
+    return [_known_from(index, row) for row in rows]
+
+
+def _known_from(index: Index, row: Row) -> Known:
+    fields: Mapping[str, Any] = row
+    assets = tuple(
+        known_asset_from(asset)
+        for asset in index.rows(
+            "SELECT * FROM assets WHERE generation = :number ORDER BY position, key",
+            {"number": fields["number"]},
+        )
+    )
+    return Known(
+        number=fields["number"],
+        generation=generation_from(fields, tuple(known.asset for known in assets)),
+        state=State(fields["state"]),
+        reason=fields["reason"],
+        stem=fields["stem"],
+        deadline_at=unstamp(fields["deadline_at"]),
+        archived_at=unstamp(fields["archived_at"]),
+        attempts=fields["attempts"],
+        assets=assets,
+    )
+
+
+def due(
+    index: Index, accounts: Collection[str], now: datetime, claimed: Collection[int], limit: int
+) -> list[tuple[int, str]]:
+    """Name what is to be captured now as (number, account), the earliest deadline first."""
+    rows = index.rows(
+        "SELECT number, account FROM generations WHERE next_try_at IS NOT NULL"
+        " AND next_try_at <= :now"
+        " AND account IN (SELECT value FROM json_each(:accounts))"
+        " AND number NOT IN (SELECT value FROM json_each(:claimed))"
+        " ORDER BY COALESCE(deadline_at, '9999'), created_at, number LIMIT :limit",
+        {
+            "now": stamp(now),
+            "accounts": json.dumps(sorted(accounts)),
+            "claimed": json.dumps(sorted(claimed)),
+            "limit": limit,
+        },
+    )
+    return [(int(str(row["number"])), str(row["account"])) for row in rows]
+
+
+def in_progress(index: Index, account: str) -> list[str]:
+    """Name the generations of an account that the provider had not finished."""
+    rows = index.rows(
+        "SELECT id FROM generations WHERE account = :account AND state = 'in_progress'"
+        " ORDER BY created_at",
+        {"account": account},
+    )
+    return [str(row["id"]) for row in rows]
+
+
+def copies(index: Index, number: int) -> list[Copy]:
+    """Load all copies of a generation's assets and of its sidecar."""
+    rows = index.rows(
+        "SELECT * FROM copies WHERE generation = :number ORDER BY key, destination",
+        {"number": number},
+    )
+    return [_copy_from(row) for row in rows]
+
+
+def _copy_from(row: Mapping[str, Any]) -> Copy:
+    stored_at = unstamp(row["stored_at"])
+    assert stored_at is not None, "the column is NOT NULL"
+    receipt = Receipt(
+        destination=row["destination"],
+        key=row["path"],
+        digest=Digest(size_bytes=row["size_bytes"], sha256=row["sha256"]),
+        stored_at=stored_at,
+        verified=row["verified"],
+        etag=row["etag"],
+        version_id=row["version_id"],
+    )
+    return Copy(asset_key=row["key"], receipt=receipt)
+
+
+def find(index: Index, filters: Filters) -> Iterator[Known]:
+    """Find generations, the newest first, page by page: memory stays flat."""
+    where, values = _conditions(filters)
+    left = filters.limit
+    cursor: tuple[str, int] = ("~", 1 << 62)
+    while left is None or left > 0:
+        rows = index.rows(
+            f"SELECT *, COALESCE(created_at, '') AS moment FROM generations WHERE {where}"
+            " AND (COALESCE(created_at, ''), number) < (:moment, :before)"
+            " ORDER BY COALESCE(created_at, '') DESC, number DESC LIMIT :limit",
+            {
+                **values,
+                "moment": cursor[0],
+                "before": cursor[1],
+                "limit": PAGE_ROWS if left is None else min(PAGE_ROWS, left),
+            },
+        )
+        if not rows:
+            return
+        yield from (_known_from(index, row) for row in rows)
+        cursor = (str(rows[-1]["moment"]), int(str(rows[-1]["number"])))
+        left = None if left is None else left - len(rows)
+
+
+def _conditions(filters: Filters) -> tuple[str, dict[str, object]]:
+    """Make the WHERE clause; user text only ever travels as values."""
+    parts, values = ["1"], dict[str, object]()
+    for column, wanted in (
+        ("id", filters.ids),
+        ("account", filters.accounts),
+        ("provider", filters.providers),
+        ("model", filters.models),
+    ):
+        if wanted:
+            parts.append(f"{column} IN (SELECT value FROM json_each(:{column}))")
+            values[column] = json.dumps(wanted)
+    if filters.states:
+        also_failed = " OR status = 'failed'" if State.FAILED in filters.states else ""
+        parts.append(f"(state IN (SELECT value FROM json_each(:states)){also_failed})")
+        values["states"] = json.dumps(filters.states)
+    for sign, column, moment in ((">=", "since", filters.since), ("<", "until", filters.until)):
+        if moment is not None:
+            parts.append(f"created_at {sign} :{column}")
+            values[column] = stamp(moment)
+    _add_asset_conditions(filters, parts, values)
+    _add_text_conditions(filters.text, parts, values)
+    return " AND ".join(parts), values
+
+
+def _add_asset_conditions(filters: Filters, parts: list[str], values: dict[str, object]) -> None:
+    if filters.kinds:
+        kinds = "kind IN (SELECT value FROM json_each(:kinds))"
+        parts.append(f"({kinds} OR number IN (SELECT generation FROM assets WHERE {kinds}))")
+        values["kinds"] = json.dumps(filters.kinds)
+    if filters.roles:
+        roles = "role IN (SELECT value FROM json_each(:roles))"
+        parts.append(f"number IN (SELECT generation FROM assets WHERE {roles})")
+        values["roles"] = json.dumps(filters.roles)
+
+
+def _add_text_conditions(text: str | None, parts: list[str], values: dict[str, object]) -> None:
+    """Every word must occur somewhere; words too short for trigrams are looked for one by one."""
+    words = (text or "").split()
+    long = [word for word in words if len(word) >= _SHORTEST_TRIGRAM]
+    if long:
+        parts.append(
+            "number IN (SELECT rowid FROM generations_fts WHERE generations_fts MATCH :match)"
+        )
+        values["match"] = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
+    short = [word for word in words if len(word) < _SHORTEST_TRIGRAM]
+    for position, word in enumerate(short):
+        parts.append(f"instr(lower({_SEARCHED_TEXT}), lower(:word{position})) > 0")
+        values[f"word{position}"] = word
