@@ -29,6 +29,7 @@ _MAX_ID_BYTES = 120
 _FIELDS = ("provider", "account", "created", "id", "kind", "model")
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 _OTHER_ROLES = "|".join(role.value for role in Role if role is not Role.OUTPUT)
+_HASHED_PART = re.compile(r"~[0-9a-f]{8}$", re.IGNORECASE)
 _PLAIN_PART = re.compile(
     r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9_][a-z0-9_~-]*(?:\.[a-z0-9_~-]+)*",
     re.IGNORECASE | re.ASCII,
@@ -64,15 +65,19 @@ def _is_safe(part: str) -> bool:
 
 
 def make_part(text: str, *, max_bytes: int = _MAX_ID_BYTES) -> str:
-    """Make one safe part of a key from any text; a changed one ends in "~" and 8 hex digits."""
+    """Make one safe part of a key from any text; a changed one ends in "~" and 8 hex digits.
+
+    So does one that looks like a changed one: else an id could be chosen to meet another's files.
+    """
     visible = "".join(
-        character
-        for character in unicodedata.normalize("NFC", text)
-        if unicodedata.category(character) not in _INVISIBLE
+        character for character in text if unicodedata.category(character) not in _INVISIBLE
     )
+    # Normalised after the invisible is gone: what it kept apart may combine now.
+    visible = unicodedata.normalize("NFC", visible)
     part = sanitize_filename(visible, platform="universal", replacement_text="_").strip(" .")
     part = part.encode("utf-8", "ignore")[:max_bytes].decode("utf-8", "ignore").strip(" .")
-    return part if part == text and _is_safe(part) else with_hash(part or "_", text)
+    is_kept = part == text and _is_safe(part) and not _HASHED_PART.search(part)
+    return part if is_kept else with_hash(part or "_", text)
 
 
 def make_id_part(generation_id: str) -> str:

@@ -10,13 +10,16 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 MAX_EMBEDDED_BYTES = 4096
 REMOVED = "[removed "
 
-_URL_QUERY = re.compile(r"(https?://[^\s\"'<>?#\\]+)\?([^\s\"'<>\\]*)", re.IGNORECASE)
-_URL_USER = re.compile(r"(https?://)[^\s\"'<>/@]+@", re.IGNORECASE)
+# Whole addresses are found first and cut afterwards: one pattern for both can take quadratic time.
+_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]*", re.IGNORECASE)
+# In messages an address may stand inside JSON: "/" as "\/", "&" as "\u0026".
+_SHOWN_ADDRESS = re.compile(r"https?:(?:\\?/){2}(?:[^\s\"'<>\\]|\\[/u])*", re.IGNORECASE)
+_URL_USER = re.compile(r"([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^\s\"'<>/?#\\]*@", re.IGNORECASE)
 _SECRET_NAME = re.compile(
     r"^(x-(amz|goog|oss|cos)-.*|.*sig(nature)?|.*token|.*key.*|expires?|exp|ex|is|hm|se|sp|sv|sr|st"
     r"|policy|hash|hmac|auth.*|credential.*|password|secret|jwt|h|s)$",
@@ -32,14 +35,25 @@ _secrets: set[str] = set()
 def remember_secret(value: str) -> None:
     """Have `hide_in_text` remove this value wherever it appears from now on."""
     if len(value) >= 6:
-        _secrets.add(value)
+        _secrets.update((value, quote(value, safe="")))
 
 
 def hide_in_text(text: str) -> str:
     """Remove known secrets, user parts and whole queries of addresses from a message."""
-    for secret in _secrets:
+    # A copy, as another thread may add one; the longest first, as one may begin another.
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
-    return _URL_QUERY.sub(r"\1?[hidden]", _URL_USER.sub(r"\1", text))
+    return _SHOWN_ADDRESS.sub(_hide_query, _URL_USER.sub(r"\1", text))
+
+
+def _hide_query(match: re.Match[str]) -> str:
+    """Cut an address behind its "?", or behind a "#" that carries values."""
+    address = match[0]
+    before_fragment, sharp, fragment = address.partition("#")
+    path, question, _ = before_fragment.partition("?")
+    if question:
+        return f"{path}?[hidden]"
+    return f"{before_fragment}#[hidden]" if sharp and re.search("[=?]", fragment) else address
 
 
 def clean_record(value: object) -> object:
@@ -53,7 +67,7 @@ def clean_record(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(name): clean_record(item) for name, item in value.items()}
+        return {_clean_string(str(name)): clean_record(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [clean_record(item) for item in value]
     return value
@@ -71,9 +85,12 @@ def _clean_string(text: str) -> str:
         return _removed(text)
     if "?" not in text:
         return text
-    return _URL_QUERY.sub(
-        lambda match: f"{match[1]}?{_removed(match[2]) if _is_signed(match[2]) else match[2]}", text
-    )
+    return _ADDRESS.sub(_remove_signed_query, text)
+
+
+def _remove_signed_query(match: re.Match[str]) -> str:
+    path, _, query = match[0].partition("?")
+    return f"{path}?{_removed(query)}" if _is_signed(query) else match[0]
 
 
 def _is_signed(query: str) -> bool:

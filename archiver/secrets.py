@@ -21,7 +21,7 @@ COMMAND_TIMEOUT_SECONDS = 30
 class SecretSource(BaseModel):
     """One of `env`, `file`, `credential` and `command`; a plain string is taken as the value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     env: str | None = Field(None, description="name of an environment variable")
     file: Path | None = Field(None, description="file that holds nothing but the secret")
@@ -97,10 +97,21 @@ def _read_file(path: Path) -> str:
 def _run(command: tuple[str, ...]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS, check=False
+            command,
+            stdin=subprocess.DEVNULL,  # ours may be data: `archiver ingest -`
+            capture_output=True,
+            encoding="utf-8",
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigInvalid(f"secret command {command[0]} did not run: {error}") from None
+    except OSError as error:
+        raise ConfigInvalid(f"secret command {command[0]} did not run: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise ConfigInvalid(
+            f"secret command {command[0]} did not end within {COMMAND_TIMEOUT_SECONDS} seconds"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"secret command {command[0]} printed no UTF-8 text") from None
     if done.returncode != 0:
         raise ConfigInvalid(f"secret command {command[0]} ended with exit code {done.returncode}")
     return done.stdout

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -18,6 +19,7 @@ _BYTES = {
     **{f"{unit}b": 1000**power for power, unit in enumerate("kmgt", start=1)},
     **{f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", start=1)},
 }
+_SHOWN = ("kB", "MB", "GB", "TB", "PB")
 
 
 def parse_duration(text: object) -> timedelta:
@@ -28,7 +30,10 @@ def parse_duration(text: object) -> timedelta:
     if not re.fullmatch(r"(\d+(\.\d+)?[smhdw])+", words):
         raise ValueError('should be a duration such as "90s", "15m", "6h" or "30d"')
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhdw])", words)
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    except OverflowError:
+        raise ValueError("is too long a duration") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -44,13 +49,22 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts[:2])
 
 
+def _write_exactly(value: timedelta) -> str:
+    """Write a duration so that reading it gives the same one (format_duration rounds)."""
+    seconds = value.total_seconds()
+    if seconds != int(seconds):
+        return f"{seconds:f}s"
+    whole = timedelta(seconds=int(seconds))
+    text = format_duration(whole)
+    return text if parse_duration(text) == whole else f"{int(seconds)}s"
+
+
 def parse_size(text: object) -> int:
     """Read "20GB", "512KiB", "100 MB" or a plain number of bytes; raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(text).strip().lower())
-    unit = match and match[2].removesuffix("/s")
-    if match is None or unit not in _BYTES:
+    if match is None or match[2] not in _BYTES:
         raise ValueError('should be a size such as "500KB", "20GB" or "512MiB"')
-    return int(float(match[1]) * _BYTES[str(unit)])
+    return int(Decimal(match[1]) * _BYTES[match[2]])
 
 
 def parse_rate(text: object) -> int:
@@ -60,13 +74,12 @@ def parse_rate(text: object) -> int:
 
 def format_size(size_bytes: float) -> str:
     """Write a number of bytes with three digits at most: "1.2 GB", "640 B"."""
-    if size_bytes < 1000:
+    if size_bytes < 999.5:
         return f"{size_bytes:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        size_bytes /= 1000
-        if size_bytes < 999.5 or unit == "TB":
-            return f"{size_bytes:.3g} {unit}"
-    raise AssertionError("unreachable: the loop ends at TB")
+    power = 1
+    while power < len(_SHOWN) and size_bytes >= 999.5 * 1000**power:
+        power += 1
+    return f"{size_bytes / 1000**power:.3g} {_SHOWN[power - 1]}"
 
 
 def parse_time(text: object) -> datetime:
@@ -88,7 +101,7 @@ def _as_text(schema_format: str) -> WithJsonSchema:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    PlainSerializer(format_duration),
+    PlainSerializer(_write_exactly),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[smhdw])+$"}),
 ]
 Size = Annotated[

@@ -81,6 +81,7 @@ def open_archive(
         yield Archive(
             index=index,
             destinations=destinations,
+            names=frozenset(destinations),
             required=config.required_destinations,
             layout=config.archive.layout,
             roles=frozenset(config.transfer.roles),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from archiver.fetch.engine import Credentials
@@ -25,11 +25,13 @@ def utc_now() -> datetime:
 class Archive:
     """An index and the destinations that hold the files.
 
-    `required` names the destinations that must hold a file; empty means any one of them.
+    `destinations` are those that can be used now, `names` all that there are. `required` names
+    the destinations that must hold a file; empty means any one of them.
     """
 
     index: Index
     destinations: Mapping[str, Destination]
+    names: frozenset[str]
     required: frozenset[str]
     layout: str
     roles: frozenset[Role]
@@ -40,17 +42,10 @@ class Archive:
         held = frozenset(holding)
         return self.required <= held if self.required else bool(held)
 
-    def without(self, names: frozenset[str]) -> Archive:
+    def without(self, unusable: frozenset[str]) -> Archive:
         """The same archive while some destinations cannot be used."""
-        left = {name: place for name, place in self.destinations.items() if name not in names}
-        return Archive(
-            index=self.index,
-            destinations=left,
-            required=self.required,
-            layout=self.layout,
-            roles=self.roles,
-            clock=self.clock,
-        )
+        left = {name: self.destinations[name] for name in self.destinations.keys() - unusable}
+        return replace(self, destinations=left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,7 +210,7 @@ def _conclude(archive: Archive, known: Known, progress: _Progress) -> CaptureRep
     is_enough = archive.is_enough(complete)
     state, reason = _judge(missing, progress, is_settled and is_enough)
     is_all = is_settled and not progress.is_more_to_ask
-    is_everywhere = is_all and complete >= archive.destinations.keys()
+    is_everywhere = is_all and complete >= archive.names
     outcome = Captured(
         state=state,
         reason=reason,
@@ -282,7 +282,8 @@ def _judge(
             return state, f"{found.key}: {found.reason}"
     if is_done:
         return State.ARCHIVED, None
-    return State.FAILED, "; ".join(str(error) for error in progress.failures.values())
+    reasons = "; ".join(str(error) for error in progress.failures.values())
+    return State.FAILED, reasons or "a destination that must hold it cannot be used now"
 
 
 def _next_try(archive: Archive, known: Known, progress: _Progress) -> datetime:

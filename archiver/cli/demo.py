@@ -25,7 +25,6 @@ from archiver.wiring import open_archive, run_lock
 HEAD = "# made by `archiver demo`; its providers live only while the demo runs\n"
 ACCOUNTS = {"studio": "geminigen", "farm": "oxen", "lips": "sync", "box": "neuralbox"}
 OWN_FOLDERS = ("archive", "mirror", "state", "restored")
-BOX_PLAN = "vip"
 ITEMS = 12
 
 
@@ -48,9 +47,10 @@ def command(settings: Settings, folder: Path) -> int:
     quiet.configure_logs()
     with Simulator() as simulator:
         simulator.world.populate_all(ITEMS)
+        simulator.switches.neuralbox_schema = "new"
         bases = {name: simulator.base_url(provider) for name, provider in ACCOUNTS.items()}
         keys = {name: simulator.api_key(provider) for name, provider in ACCOUNTS.items()}
-        config = _write_config(folder, bases, keys)
+        config = _write_config(folder, bases, keys, simulator.base_url("media"))
         with (
             run_lock(config.archive.state_dir, wait=False),
             open_archive(config, create_index=True) as archive,
@@ -85,7 +85,9 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _write_config(folder: Path, bases: Mapping[str, str], keys: Mapping[str, str]) -> Config:
+def _write_config(
+    folder: Path, bases: Mapping[str, str], keys: Mapping[str, str], media: str
+) -> Config:
     lines = [
         HEAD,
         '[archive]\nstate_dir = "state"\n',
@@ -94,10 +96,10 @@ def _write_config(folder: Path, bases: Mapping[str, str], keys: Mapping[str, str
         '[destinations.mirror]\ntype = "local"\npath = "mirror"\n',
     ]
     for name, provider in ACCOUNTS.items():
-        plan = f'plan = "{BOX_PLAN}"\n' if provider == "neuralbox" else ""
+        own = {"neuralbox": 'plan = "vip"\n', "geminigen": f'cdn_base_url = "{media}/geminigen/"\n'}
         lines.append(
             f'[accounts.{name}]\nprovider = "{provider}"\nbase_url = "{bases[name]}"\n'
-            f'api_key = "{keys[name]}"\nrequests_per_minute = 0\n{plan}'
+            f'api_key = "{keys[name]}"\nrequests_per_minute = 0\n{own.get(provider, "")}'
         )
     path = folder / "config.toml"
     path.write_text("\n".join(lines), encoding="utf-8")

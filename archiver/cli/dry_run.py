@@ -33,6 +33,7 @@ def dry_run(
         archive = Archive(
             index=index,
             destinations={},
+            names=frozenset(),
             required=frozenset(),
             layout=config.archive.layout,
             roles=frozenset(config.transfer.roles),

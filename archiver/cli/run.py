@@ -15,6 +15,7 @@ from archiver.cli.output import is_terminal, print_json, print_table
 from archiver.cli.settings import Settings
 from archiver.cli.watching import make_observer
 from archiver.config import Config
+from archiver.index.captured import retry_all
 from archiver.units import format_size
 from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, run_options
 
@@ -25,6 +26,7 @@ from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, 
 @click.option("--since", type=TIME, help="List only what was made at or after this time.")
 @click.option("--limit", type=click.IntRange(min=1), help="Capture at most this many generations.")
 @click.option("--dry-run", is_flag=True, help="List and compare only: nothing is written.")
+@click.option("--retry-now", is_flag=True, help="Try what failed again without waiting.")
 @click.option("--wait-lock", is_flag=True, help="Wait for another run to end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
@@ -35,6 +37,7 @@ def command(
     since: datetime | None,
     limit: int | None,
     dry_run: bool,
+    retry_now: bool,
     wait_lock: bool,
     as_json: bool,
 ) -> int:
@@ -53,6 +56,8 @@ def command(
         run_lock(config.archive.state_dir, wait=wait_lock),
         open_archive(config, create_index=True) as archive,
     ):
+        if retry_now:
+            retry_all(archive.index, archive.clock())
         summary = pass_over(config, settings, archive, accounts, sweep, since, limit)
     if as_json:
         print_json(describe(summary))

@@ -147,6 +147,8 @@ class MediaEngine:
             handle.perform()
         except pycurl.error as error:
             raise transfer.failure or opener.failure or _explain(*error.args) from None
+        finally:
+            opener.release()
         return reader.answer
 
     def _handle(self) -> pycurl.Curl:

@@ -17,6 +17,12 @@ class SocketOpener:
     def __init__(self, allow_private_hosts: bool) -> None:
         self._allow_private_hosts = allow_private_hosts
         self.failure: AddressForbidden | None = None
+        self._opened: list[socket.socket] = []
+
+    def release(self) -> None:
+        """Close our side of the sockets: libcurl works with duplicates of its own."""
+        while self._opened:
+            self._opened.pop().close()
 
     def __call__(self, purpose: int, address: Any) -> socket.socket | int:
         """Return a socket of the asked kind, or pycurl.SOCKET_BAD for a forbidden address."""
@@ -30,4 +36,6 @@ class SocketOpener:
                 " (transfer.allow_private_hosts = true would allow it)"
             )
             return int(pycurl.SOCKET_BAD)
-        return socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
+        self._opened.append(opened)
+        return opened

@@ -62,6 +62,15 @@ def record(index: Index, number: int, captured: Captured) -> None:
         )
 
 
+def retry_all(index: Index, now: datetime) -> None:
+    """Make everything due now that waits for its next try."""
+    with index.transaction() as db:
+        db.execute(
+            "UPDATE generations SET next_try_at = :now WHERE next_try_at > :now",
+            {"now": stamp(now)},
+        )
+
+
 def adopt(
     index: Index,
     generation: Generation,

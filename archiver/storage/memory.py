@@ -68,8 +68,10 @@ class MemoryDestination:
         """Keep the port's promise, for the files that are there when it is called."""
         check_prefix(prefix)
         with self.lock:
-            found = [item for item in self.files.items() if item[0].startswith(prefix) and is_key(item[0])]
-        return (_describe(key, *file) for key, file in found)
+            found = list(self.files.items())
+        return (
+            _describe(key, *file) for key, file in found if key.startswith(prefix) and is_key(key)
+        )
 
     def clean(self, older_than_seconds: float) -> int:
         """Find nothing: what died here has left nothing."""

@@ -12,7 +12,7 @@ from archiver import __version__
 from archiver.errors import DestinationUnavailable
 from archiver.secrets import SecretSource
 from archiver.storage.checks import is_key
-from archiver.storage.s3_errors import s3_errors
+from archiver.storage.s3_errors import Where, s3_errors
 from archiver.storage.s3_options import Options, is_private_way
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Bucket:
         self.live_uploads: set[str] = set()
         self._client: S3Client | None = None
         self._lock = threading.Lock()
-        self.place = f"{name}: bucket {options.bucket} at {options.endpoint_url or 'AWS'}"
+        self.where = Where(name, options.bucket, options.endpoint_url)
 
     @property
     def client(self) -> S3Client:
@@ -50,7 +50,7 @@ class Bucket:
         if not self.options.allow_http and not is_private_way(url):
             self._client = None
             raise DestinationUnavailable(
-                f"{self.place}: {url} is plain http to another machine; use https, or set "
+                f"{self.where}: {url} is plain http to another machine; use https, or set "
                 "allow_http = true"
             )
 
@@ -63,7 +63,7 @@ class Bucket:
 
     def errors(self, key: str | None = None) -> AbstractContextManager[None]:
         """Turn errors of the requests inside into ours; `key` is the file they are about."""
-        return s3_errors(self.place, key)
+        return s3_errors(self.where, key)
 
     def make_name(self, key: str) -> str:
         """Return the object's name in the bucket."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archiver.errors import (
@@ -27,7 +28,7 @@ _CHANGED_ON_THE_WAY = (
     "XAmzContentSHA256Mismatch",
     "XAmzContentChecksumMismatch",
 )
-_CREATE = "create it (`aws s3api create-bucket --bucket NAME`, --endpoint-url for other stores)"
+_CREATE = "create it: `{}`"
 _PERMIT = "let these credentials list the bucket and its multipart uploads, and get and put objects"
 _CREDENTIALS = "check access_key, secret_key and session_token"
 _REGION = "set region to the bucket's own"
@@ -70,8 +71,26 @@ _HINT_OF_CLASS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A bucket, as messages name it."""
+
+    destination: str
+    bucket: str
+    endpoint_url: str | None
+
+    def __str__(self) -> str:
+        return f"{self.destination}: bucket {self.bucket} at {self.endpoint_url or 'AWS'}"
+
+    @property
+    def create_command(self) -> str:
+        """What a person may type when the bucket is missing."""
+        endpoint = f" --endpoint-url {self.endpoint_url}" if self.endpoint_url else ""
+        return f"aws s3api create-bucket --bucket {self.bucket}{endpoint}"
+
+
 @contextmanager
-def s3_errors(place: str, key: str | None = None) -> Iterator[None]:
+def s3_errors(where: Where, key: str | None = None) -> Iterator[None]:
     """Turn every error of a request into one of ours; `key` is the file it was about."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from urllib3.exceptions import HTTPError
@@ -79,12 +98,14 @@ def s3_errors(place: str, key: str | None = None) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _explain_answer(error, place, key) from error
+        raise _explain_answer(error, where, key) from error
+    except RecursionError as error:  # botocore follows redirects between regions without end
+        raise DestinationUnavailable(f"{where}: redirects in circles; {_REGION}") from error
     except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
         kind = type(error).__name__
         hint = _HINT_OF_CLASS.get(kind, _LATER)
         reason = hide_in_text(str(error)) or kind
-        raise DestinationUnavailable(f"{place}: {reason}; {hint}") from error
+        raise DestinationUnavailable(f"{where}: {reason}; {hint}") from error
 
 
 def code_of(error: ClientError) -> str:
@@ -96,13 +117,13 @@ def _status_of(error: ClientError) -> int | None:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
 
 
-def _explain_answer(error: ClientError, place: str, key: str | None) -> DestinationError:
+def _explain_answer(error: ClientError, where: Where, key: str | None) -> DestinationError:
     code, status = code_of(error), _status_of(error)
     if key is not None and code in _KEY_MISSING:
-        return CopyMissing(f"{place}: there is no {key}", http_status=status)
+        return CopyMissing(f"{where}: there is no {key}", http_status=status)
     if code in _CHANGED_ON_THE_WAY:
         return CopyDamaged(
-            f"{place}: {key} did not arrive as it was sent ({code}); nothing was stored",
+            f"{where}: {key} did not arrive as it was sent ({code}); nothing was stored",
             http_status=status,
         )
     text = hide_in_text(str(error.response.get("Error", {}).get("Message") or "")).strip(" .")
@@ -110,5 +131,5 @@ def _explain_answer(error: ClientError, place: str, key: str | None) -> Destinat
     fallback = (
         _LATER if status is None or status >= 500 else "check the options of this destination"
     )
-    hint = _HINT_OF_CODE.get(code, fallback)
-    return DestinationUnavailable(f"{place}: {answer}; {hint}", http_status=status)
+    hint = _HINT_OF_CODE.get(code, fallback).format(where.create_command)
+    return DestinationUnavailable(f"{where}: {answer}; {hint}", http_status=status)

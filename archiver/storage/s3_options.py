@@ -22,7 +22,7 @@ MAX_PREFIX_BYTES = 1024 - MAX_KEY_BYTES - 1
 class ObjectLock(BaseModel):
     """How long the store itself refuses to delete a file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"] = Field(
         description="COMPLIANCE cannot be lifted by anyone, not even by the bucket's owner"
@@ -33,7 +33,7 @@ class ObjectLock(BaseModel):
 class Options(BaseModel):
     """Config of a destination in an S3 bucket."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     type: Literal["s3"] = Field(description="keep files in a bucket of an S3-compatible store")
     bucket: str = Field(

@@ -66,7 +66,7 @@ class S3Upload:
         number = len(self._parts) + 1
         if number > MAX_PARTS:
             raise DestinationUnavailable(
-                f"{self._bucket.place}: {self._key} needs more than {MAX_PARTS} parts; "
+                f"{self._bucket.where}: {self._key} needs more than {MAX_PARTS} parts; "
                 "raise part_size"
             )
         with self._bucket.errors():
@@ -152,25 +152,25 @@ class S3Upload:
         if not answer and verified == "size":
             # An earlier try may have completed it while its answer got lost; this is not it.
             raise DestinationUnavailable(
-                f"{self._bucket.place}: the store forgot the upload of {self._key}; "
+                f"{self._bucket.where}: the store forgot the upload of {self._key}; "
                 "it is tried again later"
             )
         return answer or found, verified
 
     def _look_at(self, digest: Digest) -> Mapping[str, Any]:
-        """Ask for the stored object; it is not deleted when it is wrong, as the answer may be old."""
+        """Ask for the stored object. A wrong one is not deleted: the answer may be an old one's."""
         mode: dict[str, Any] = {"ChecksumMode": "ENABLED"} if self._bucket.sends_sha256 else {}
         try:
             with self._bucket.errors(self._key):
                 found = self._bucket.client.head_object(**self._object, **mode)
         except CopyMissing:
             raise DestinationUnavailable(
-                f"{self._bucket.place}: {self._key} is not there after it was stored; "
+                f"{self._bucket.where}: {self._key} is not there after it was stored; "
                 "it is tried again later"
             ) from None
         if found["ContentLength"] != digest.size_bytes:
             raise CopyDamaged(
-                f"{self._bucket.place}: {self._key} has {found['ContentLength']} bytes after "
+                f"{self._bucket.where}: {self._key} has {found['ContentLength']} bytes after "
                 f"{digest.size_bytes} were stored; check it with `archiver verify`"
             )
         return found
