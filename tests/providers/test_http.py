@@ -136,7 +136,7 @@ def test_what_is_no_json_is_invalid(
     """A page or a torn document is never read as an empty history."""
     server.replies = [Reply(body=body)]
 
-    with pytest.raises(AnswerInvalid, match=r"127\.0\.0\.1/v1/list answered .* where JSON was due"):
+    with pytest.raises(AnswerInvalid, match=r"127\.0\.0\.1:\d+/v1/list answered .* where JSON was due"):
         open_api().get_json("/v1/list")
     assert len(server.asked) == 1
 
@@ -320,7 +320,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     """A refused connection says which host, and can be tried later."""
     api = HttpApi("http://127.0.0.1:9", KEY, CONNECTION, Pace(0, 0))
 
-    with pytest.raises(ProviderUnavailable, match=r"127\.0\.0\.1/v1/list cannot be reached"):
+    with pytest.raises(ProviderUnavailable, match=r"127\.0\.0\.1:\d+/v1/list cannot be reached"):
         api.get_json("/v1/list")
     api.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from archiver.storage import s3
+
+XML = {"Content-Type": "application/xml"}
 
 
 @dataclass(kw_only=True)
@@ -93,3 +96,30 @@ def odd_store(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def md5_tag(body: bytes) -> str:
+    """Make the tag that most stores give."""
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
+def make_multipart_script(
+    complete: Callable[[list[bytes]], Answer], head: Callable[[list[bytes]], Answer]
+) -> Callable[[Request], Answer]:
+    """Play a store that takes parts, and completes and shows them as told."""
+    parts: list[bytes] = []
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            parts.append(request.body)
+            return Answer(headers={"ETag": md5_tag(request.body)})
+        if request.method == "HEAD":
+            return head(parts)
+        if request.method == "DELETE":
+            return Answer(status=204)
+        if request.target.endswith("?uploads"):
+            text = "<InitiateMultipartUploadResult><UploadId>u1</UploadId>"
+            return Answer(headers=XML, body=f"{text}</InitiateMultipartUploadResult>".encode())
+        return complete(parts)
+
+    return script

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from archiver.keys import TEMPORARY_PREFIX
+from archiver.model import Digest
 from archiver.storage import local, memory, s3
-from archiver.storage.base import Destination
+from archiver.storage.base import Destination, read_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -135,3 +137,28 @@ class S3Place:
         """Count unfinished multipart uploads."""
         found = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.prefix)
         return len(found.get("Uploads", ()))
+
+
+def make_data(size_bytes: int, seed: int = 0) -> bytes:
+    """Make bytes that are the same in every run and differ from place to place."""
+    return hashlib.shake_128(f"{seed}/{size_bytes}".encode()).digest(size_bytes)
+
+
+def make_digest(data: bytes) -> Digest:
+    """Say what whole bytes are."""
+    return Digest(size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def fetch(destination: Destination, key: str) -> bytes:
+    """Read a file back, as `restore` does."""
+    return read_whole(destination, key, 1 << 30)
+
+
+def list_keys(destination: Destination, prefix: str = "") -> list[str]:
+    """List keys in order."""
+    return sorted(found.key for found in destination.list(prefix))
+
+
+def make_options(**given: object) -> s3.Options:
+    """Validate options as the config does."""
+    return s3.Options.model_validate({"type": "s3", "bucket": "bucket", **given})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from archiver.errors import CopyDamaged, CopyMissing, KeyInvalid
-from archiver.model import Digest
-from archiver.storage.base import READ_BYTES, Destination, put, read_whole
-from tests.storage.places import PART_BYTES, Place
+from archiver.storage.base import READ_BYTES, put
+from tests.storage.places import PART_BYTES, Place, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/2025/09/27/hist_abc123.png"
 HOSTILE_KEYS = [
@@ -46,26 +44,6 @@ UNUSUAL_KEYS = [
     "/".join(["long-part-" + "x" * 60] * 12) + ".mp4",
     ".archiver/archive.json",
 ]
-
-
-def make_data(size_bytes: int, seed: int = 0) -> bytes:
-    """Make bytes that are the same in every run and differ from place to place."""
-    return hashlib.shake_128(f"{seed}/{size_bytes}".encode()).digest(size_bytes)
-
-
-def make_digest(data: bytes) -> Digest:
-    """Say what whole bytes are."""
-    return Digest(size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-
-def fetch(destination: Destination, key: str) -> bytes:
-    """Read a file back, as `restore` does."""
-    return read_whole(destination, key, 1 << 30)
-
-
-def list_keys(destination: Destination, prefix: str = "") -> list[str]:
-    """List keys in order."""
-    return sorted(found.key for found in destination.list(prefix))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from archiver.errors import CopyMissing, DestinationUnavailable
 from archiver.storage import local
 from archiver.storage.base import put
 from archiver.storage.local_upload import write_all
-from tests.storage.places import LocalPlace
-from tests.storage.test_contract import fetch, list_keys, make_data, make_digest
+from tests.storage.places import LocalPlace, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/hist_abc123.png"
 

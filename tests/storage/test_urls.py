@@ -10,8 +10,7 @@ from archiver.errors import ConfigInvalid
 from archiver.storage.base import put
 from archiver.storage.urls import open_url
 from tests.servers import SeaweedFS
-from tests.storage.places import LocalPlace, S3Place
-from tests.storage.test_contract import fetch
+from tests.storage.places import LocalPlace, S3Place, fetch
 
 
 @pytest.mark.parametrize("form", ["{path}", "file://{path}", "file://localhost{path}"])

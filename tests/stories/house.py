@@ -124,12 +124,12 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def tree(folder: Path, *, but: str = ".archiver") -> dict[str, str]:
-    """The files below a folder with their SHA-256, by relative path."""
+def tree(folder: Path) -> dict[str, str]:
+    """The visible files below a folder with their SHA-256, by relative path."""
     return {
         str(path.relative_to(folder)): sha256_of(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and but not in path.parts
+        if path.is_file() and not any(part.startswith(".archiver") for part in path.parts)
     }
 
 
