@@ -136,7 +136,9 @@ def test_what_is_no_json_is_invalid(
     """A page or a torn document is never read as an empty history."""
     server.replies = [Reply(body=body)]
 
-    with pytest.raises(AnswerInvalid, match=r"127\.0\.0\.1:\d+/v1/list answered .* where JSON was due"):
+    with pytest.raises(
+        AnswerInvalid, match=r"127\.0\.0\.1:\d+/v1/list answered .* where JSON was due"
+    ):
         open_api().get_json("/v1/list")
     assert len(server.asked) == 1
 
