@@ -187,7 +187,13 @@ def open_engine(config: Config, stopping: threading.Event) -> MediaEngine:
 
 
 def run_options(
-    config: Config, *, is_sweep: bool, since: datetime | None, limit: int | None
+    config: Config,
+    *,
+    is_sweep: bool = False,
+    since: datetime | None = None,
+    limit: int | None = None,
+    retries_now: bool = False,
+    accepts_shrunk: bool = False,
 ) -> RunOptions:
     """Make the options of one run."""
     return RunOptions(
@@ -196,9 +202,12 @@ def run_options(
             sweep_every=config.schedule.sweep_every,
             is_sweep=is_sweep,
             since=since,
+            accepts_shrunk=accepts_shrunk,
         ),
         concurrency=config.transfer.concurrency,
         limit=limit,
+        retries_now=retries_now,
+        every={name: every for name, (_, every) in config.poll_intervals.items()},
     )
 
 

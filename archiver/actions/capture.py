@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from archiver import keys, sidecar
@@ -50,6 +50,8 @@ class CaptureReport:
     size_bytes: int
     lost: int
     is_tried_again: bool
+    is_provider_down: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class _Progress:
     failures: dict[str, DestinationError] = field(default_factory=dict)
     retry_after_seconds: float | None = None
     is_more_to_ask: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 def capture(
@@ -150,6 +153,7 @@ def _keep(progress: _Progress, known: KnownAsset, outcome: Outcome) -> None:
         progress.missing[key] = outcome.missing
     progress.receipts += [(key, receipt) for receipt in outcome.receipts]
     progress.failures.update(outcome.failures)
+    progress.warnings += [outcome.warning] if outcome.warning else []
     progress.retry_after_seconds = outcome.retry_after_seconds or progress.retry_after_seconds
 
 
@@ -314,7 +318,8 @@ def _give_up(
         next_try_at=_next_try(archive, known, progress),
     )
     captured.record(archive.index, known.number, outcome)
-    return _report(known, progress, outcome)
+    is_down = isinstance(error, ProviderUnavailable)
+    return replace(_report(known, progress, outcome), is_provider_down=is_down)
 
 
 def _report(known: Known, progress: _Progress, outcome: Captured) -> CaptureReport:
@@ -328,4 +333,5 @@ def _report(known: Known, progress: _Progress, outcome: Captured) -> CaptureRepo
         size_bytes=sum(media.digest.size_bytes for media in progress.media.values()),
         lost=sum(one.state is State.LOST for one in progress.missing.values()),
         is_tried_again=outcome.next_try_at is not None,
+        warnings=tuple(progress.warnings),
     )

@@ -25,6 +25,7 @@ from archiver.fetch.engine import Fetched, MediaEngine
 from archiver.index.rows import Known, KnownAsset
 from archiver.model import (
     Asset,
+    Digest,
     Embedded,
     Generation,
     Link,
@@ -56,13 +57,18 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one asset: its media with receipts, or why it is missing."""
+    """What came of one asset: its media with receipts, or why it is missing.
+
+    `warning` tells of a size that is not what the provider stated: no failure, since the file
+    proved to be whole.
+    """
 
     media: Media | None = None
     missing: Missing | None = None
     receipts: tuple[Receipt, ...] = ()
     failures: Mapping[str, DestinationError] = field(default_factory=dict)
     retry_after_seconds: float | None = None
+    warning: str | None = None
 
 
 class Downloader:
@@ -143,7 +149,12 @@ class Downloader:
             source_etag=fetched.etag if fetched else None,
             fetched_at=self._archive.clock(),
         )
-        return Outcome(media=media, receipts=receipts, failures=dict(intake.failures))
+        return Outcome(
+            media=media,
+            receipts=receipts,
+            failures=dict(intake.failures),
+            warning=_size_warning(known.asset, digest),
+        )
 
     def _receive(self, intake: Intake, source: Link | Embedded) -> Fetched | None:
         if isinstance(source, Embedded):
@@ -189,3 +200,10 @@ class Downloader:
             at=now,
         )
         return Outcome(missing=missing, retry_after_seconds=error.retry_after_seconds)
+
+
+def _size_warning(asset: Asset, digest: Digest) -> str | None:
+    stated = asset.stated_size_bytes
+    if stated is None or stated == digest.size_bytes:
+        return None
+    return f"{asset.key}: {digest.size_bytes} bytes came where the provider stated {stated}"

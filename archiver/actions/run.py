@@ -12,20 +12,23 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.capture import CaptureReport, capture
+from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.links import LiveLinks
 from archiver.actions.prepare import prepare
 from archiver.actions.walk import WalkOptions, WalkReport, walk
-from archiver.errors import ArchiverError, DestinationError
+from archiver.errors import ArchiverError, DestinationError, ProviderUnavailable
 from archiver.fetch.engine import MediaEngine
-from archiver.index import ledger, listed, queries
+from archiver.index import captured, ledger, listed, queries
 from archiver.model import State
 
 MAX_SHOWN_PROBLEMS = 50
+MAX_DOWNS = 5
+"""An API that could not be reached for so many generations in a row is left alone for the run."""
 POLL_SECONDS = 0.2
 EXIT_WELL, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_LOSS, EXIT_CREDENTIALS = 0, 1, 3, 4, 12
 _WORST_FIRST = (EXIT_LOSS, EXIT_CREDENTIALS, EXIT_FAILED, EXIT_INCOMPLETE)
@@ -43,17 +46,26 @@ class Observer(Protocol):
     def failed(self, account: str, error: Exception) -> None:
         """An account cannot go on in this run."""
 
+    def foreseen(self, forecast: Forecast) -> None:
+        """Something will be lost unless something changes."""
+
     def destination_failed(self, name: str, error: DestinationError) -> None:
         """A destination is left out of this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How one run is made. `limit` bounds the generations that are captured."""
+    """How one run is made. `limit` bounds the generations that are captured.
+
+    `retries_now` does not wait for the next try of what failed; `every` is each account's poll
+    interval, for the forecast.
+    """
 
     walk: WalkOptions
     concurrency: int
     limit: int | None = None
+    retries_now: bool = False
+    every: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,6 +100,7 @@ class RunSummary:
     rebuilt: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     media_requests: int = 0
+    forecasts: list[Forecast] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -128,6 +141,8 @@ def run(
         summary.destinations_failed[name] = str(error)
         observer.destination_failed(name, error)
     listed.want_roles(archive.index, archive.roles, summary.started_at)
+    if options.retries_now:
+        captured.retry_all(archive.index, summary.started_at)
     usable = archive.without(frozenset(prepared.unusable))
     _Pass(usable, accounts, engine, options, observer, summary).go()
     for name, failure in unusable.items():
@@ -139,6 +154,19 @@ def run(
     summary.media_requests = engine.requests
     summary.ended_at = archive.clock()
     _close_books(archive, accounts, summary)
+    for name, account in accounts.items():
+        every = options.every.get(name, timedelta(0))
+        foreseen = forecast(
+            archive.index,
+            name,
+            account.provider.name,
+            every,
+            account.pace.per_hour,
+            summary.ended_at,
+        )
+        if foreseen.lost:
+            summary.forecasts.append(foreseen)
+            observer.foreseen(foreseen)
     return summary
 
 
@@ -163,6 +191,7 @@ class _Pass:
         self._links = LiveLinks()
         self._walks: dict[Future[WalkReport], str] = {}
         self._captures: dict[Future[CaptureReport], tuple[int, str]] = {}
+        self._downs: dict[str, int] = {}
         self._left = options.limit
 
     def go(self) -> None:
@@ -229,7 +258,12 @@ class _Pass:
         account.bad_rows = report.bad_row_count
         for row in report.bad_rows:
             self._problem(f"{name}: row {row.id or 'without id'} cannot be read: {row.reason}")
-        if report.bad_row_count:
+        if report.shrunk_from is not None:
+            self._problem(
+                f"{name}: the history holds less than half of the {report.shrunk_from} generations "
+                "it used to; nothing is deleted here. If that is right: run --accept-shrunk"
+            )
+        if report.bad_row_count or report.shrunk_from is not None:
             account.exit_code = max(account.exit_code, EXIT_INCOMPLETE)
         self._observer.listed(report)
 
@@ -254,6 +288,9 @@ class _Pass:
         if report.lost:
             account.exit_code = EXIT_LOSS
         self._observer.captured(report)
+        self._downs[name] = self._downs.get(name, 0) + 1 if report.is_provider_down else 0
+        if self._downs[name] >= MAX_DOWNS:
+            self._drop(name, ProviderUnavailable(f"{report.reason}; left alone for this run"))
 
     def _drop(self, name: str, error: Exception) -> None:
         """Leave an account out of the rest of the run; its other captures in flight may end.

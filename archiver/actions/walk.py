@@ -27,17 +27,24 @@ MAX_SHOWN_ROWS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkOptions:
-    """How far to walk. `since` is the user's own bound: such a walk proves nothing beyond it."""
+    """How far to walk. `since` is the user's own bound: such a walk proves nothing beyond it.
+
+    `accepts_shrunk` is the user's word that a listing which lost more than half is right.
+    """
 
     look_back: timedelta
     sweep_every: timedelta
     is_sweep: bool = False
     since: datetime | None = None
+    accepts_shrunk: bool = False
 
 
 @dataclass(slots=True)
 class WalkReport:
-    """What a walk saw. `bad_rows` holds the first ones, `bad_row_count` counts all."""
+    """What a walk saw. `bad_rows` holds the first ones, `bad_row_count` counts all.
+
+    `shrunk_from` is set when the listing suddenly holds less than half of what it used to.
+    """
 
     account: str
     listed: int = 0
@@ -45,6 +52,7 @@ class WalkReport:
     pages: int = 0
     total: int | None = None
     is_sweep: bool = False
+    shrunk_from: int | None = None
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
 
@@ -68,6 +76,7 @@ def walk(
             break
     _ask_again(archive, account, report, links)
     is_whole = options.since is None
+    usual_total = _usual_total(record, report, options)
     ledger.save_account(
         archive.index,
         replace(
@@ -76,10 +85,23 @@ def walk(
             last_walk_at=now,
             last_sweep_at=now if report.is_sweep and is_whole else record.last_sweep_at,
             provider_total=report.total,
+            usual_total=usual_total,
             last_error=None,
         ),
     )
     return report
+
+
+def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: WalkOptions) -> int:
+    """Compare what is listed now with what used to be, and say what is usual from now on."""
+    told = report.total if report.total is not None else report.listed
+    is_comparable = options.since is None and (report.total is not None or report.is_sweep)
+    if not is_comparable and report.listed:
+        return record.usual_total
+    if told * 2 < record.usual_total and not options.accepts_shrunk:
+        report.shrunk_from = record.usual_total
+        return record.usual_total
+    return told
 
 
 def _must_sweep(

@@ -20,6 +20,7 @@ from archiver.redaction import hide_in_text
 COMMANDS = {
     "run": "One pass: list every account, capture what is new, record it.",
     "status": "How each account stands, and what is at risk.",
+    "audit": "The ledger: every generation and its end.",
     "ls": "List generations.",
     "search": "Search prompts, names and models.",
     "show": "Everything known of one generation.",

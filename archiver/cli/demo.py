@@ -20,7 +20,7 @@ from archiver.errors import ArchiverError
 from archiver.index import queries
 from archiver.model import Role, State
 from archiver.units import format_size
-from archiver.wiring import open_archive, run_lock
+from archiver.wiring import open_archive, run_lock, run_options
 
 HEAD = "# made by `archiver demo`; its providers live only while the demo runs\n"
 ACCOUNTS = {"studio": "geminigen", "farm": "oxen", "lips": "sync", "box": "neuralbox"}
@@ -66,10 +66,10 @@ def _archive_twice(
     config: Config, settings: Settings, archive: Archive
 ) -> tuple[RunSummary, RunSummary]:
     _title("1. Archive everything that four providers hold, to two places at once")
-    first = pass_over(config, settings, archive)
+    first = pass_over(config, settings, archive, run_options(config))
     print_summary(first)
     _title("2. Run again: what is known is not fetched again")
-    second = pass_over(config, settings, archive)
+    second = pass_over(config, settings, archive, run_options(config))
     print_summary(second)
     return first, second
 

@@ -8,25 +8,23 @@ from datetime import datetime
 
 from archiver.actions.archive import Archive, utc_now
 from archiver.actions.links import LiveLinks
-from archiver.actions.walk import walk
+from archiver.actions.walk import WalkOptions, walk
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import print_json, print_table, relative
 from archiver.config import Config
 from archiver.errors import ArchiverError
 from archiver.index import Index, ledger, open_temporary_index
 from archiver.index.database import copy_into, index_path
-from archiver.wiring import open_accounts, run_options
+from archiver.wiring import open_accounts
 
 
 def dry_run(
     config: Config,
     names: tuple[str, ...],
-    is_sweep: bool,
-    since: datetime | None,
+    walks: WalkOptions,
     as_json: bool,
 ) -> int:
     """Show what a run would capture; returns the exit code that its listing would have."""
-    walks = run_options(config, is_sweep=is_sweep, since=since, limit=None).walk
     found: dict[str, dict[str, object]] = {}
     exit_code = 0
     with _copied_index(config) as index, open_accounts(config, index, names, stopping) as accounts:

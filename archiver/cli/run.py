@@ -8,14 +8,14 @@ from datetime import datetime
 import click
 
 from archiver.actions.archive import Archive
-from archiver.actions.run import AccountSummary, RunSummary, run
+from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
 from archiver.cli.filters import TIME
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import is_terminal, print_json, print_table
 from archiver.cli.settings import Settings
+from archiver.cli.status import tell
 from archiver.cli.watching import make_observer
 from archiver.config import Config
-from archiver.index.captured import retry_all
 from archiver.units import format_size
 from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, run_options
 
@@ -27,6 +27,9 @@ from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, 
 @click.option("--limit", type=click.IntRange(min=1), help="Capture at most this many generations.")
 @click.option("--dry-run", is_flag=True, help="List and compare only: nothing is written.")
 @click.option("--retry-now", is_flag=True, help="Try what failed again without waiting.")
+@click.option(
+    "--accept-shrunk", is_flag=True, help="Take a history that lost more than half as right."
+)
 @click.option("--wait-lock", is_flag=True, help="Wait for another run to end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
@@ -38,6 +41,7 @@ def command(
     limit: int | None,
     dry_run: bool,
     retry_now: bool,
+    accept_shrunk: bool,
     wait_lock: bool,
     as_json: bool,
 ) -> int:
@@ -48,17 +52,23 @@ def command(
     """
     config = settings.load()
     settings.configure_logs()
+    options = run_options(
+        config,
+        is_sweep=sweep,
+        since=since,
+        limit=limit,
+        retries_now=retry_now,
+        accepts_shrunk=accept_shrunk,
+    )
     if dry_run:
         from archiver.cli.dry_run import dry_run as show_what_would_happen
 
-        return show_what_would_happen(config, accounts, sweep, since, as_json)
+        return show_what_would_happen(config, accounts, options.walk, as_json)
     with (
         run_lock(config.archive.state_dir, wait=wait_lock),
         open_archive(config, create_index=True) as archive,
     ):
-        if retry_now:
-            retry_all(archive.index, archive.clock())
-        summary = pass_over(config, settings, archive, accounts, sweep, since, limit)
+        summary = pass_over(config, settings, archive, options, accounts)
     if as_json:
         print_json(describe(summary))
     elif settings.verbosity > 0 or (settings.verbosity == 0 and is_terminal()):
@@ -70,13 +80,10 @@ def pass_over(
     config: Config,
     settings: Settings,
     archive: Archive,
+    options: RunOptions,
     accounts: tuple[str, ...] = (),
-    sweep: bool = False,
-    since: datetime | None = None,
-    limit: int | None = None,
 ) -> RunSummary:
     """Make one run on an open archive, watched as the settings say."""
-    options = run_options(config, is_sweep=sweep, since=since, limit=limit)
     with (
         open_accounts(config, archive.index, accounts, stopping) as opened,
         make_observer(settings) as observer,
@@ -104,6 +111,7 @@ def describe(summary: RunSummary) -> Mapping[str, object]:
         "accounts": summary.accounts,
         "destinations_failed": summary.destinations_failed,
         "rebuilt": summary.rebuilt,
+        "forecasts": summary.forecasts,
         "problems": summary.problems,
     }
 
@@ -127,6 +135,8 @@ def print_summary(summary: RunSummary) -> None:
         click.echo(f"! {name} was left out: {reason}")
     for problem in summary.problems:
         click.echo(f"! {problem}")
+    for foreseen in summary.forecasts:
+        click.echo(f"! {tell(foreseen)}")
 
 
 def _line(name: str, account: AccountSummary) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from archiver.actions.archive import utc_now
+from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.status import AccountStatus, status
 from archiver.cli.output import print_json, print_table, relative
 from archiver.cli.settings import Settings
@@ -23,17 +24,38 @@ def command(settings: Settings, as_json: bool) -> int:
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
-        accounts = status(index, config.poll_intervals, config.alerts.at_risk, utc_now())
+        now = utc_now()
+        accounts = status(index, config.poll_intervals, config.alerts.at_risk, now)
+        forecasts = {
+            name: forecast(
+                index, name, provider, every, config.accounts[name].requests_per_hour or 0, now
+            )
+            for name, (provider, every) in config.poll_intervals.items()
+        }
     finally:
         index.close()
     if as_json:
-        print_json({"accounts": [_document(account) for account in accounts]})
+        documents = [_document(one, forecasts[one.account]) for one in accounts]
+        print_json({"accounts": documents})
     else:
         _print(accounts)
+        for foreseen in forecasts.values():
+            if foreseen.lost:
+                click.echo(f"! {tell(foreseen)}")
     return 0
 
 
-def _document(account: AccountStatus) -> Mapping[str, object]:
+def tell(foreseen: Forecast) -> str:
+    """Say a forecast in a sentence."""
+    size = f" (about {format_size(foreseen.lost_bytes)})" if foreseen.lost_bytes else ""
+    what = "generation" if foreseen.lost == 1 else "generations"
+    return (
+        f"{foreseen.lost} {what} of {foreseen.account}{size} will be lost from "
+        f"{foreseen.first_loss_at:%A %Y-%m-%d %H:%M} UTC on, unless {foreseen.unless}"
+    )
+
+
+def _document(account: AccountStatus, foreseen: Forecast) -> Mapping[str, object]:
     return {
         "account": account.account,
         "provider": account.provider,
@@ -47,6 +69,7 @@ def _document(account: AccountStatus) -> Mapping[str, object]:
         "next_run_at": account.next_run_at,
         "at_risk": account.at_risk,
         "unsecured": account.unsecured,
+        "forecast": foreseen,
     }
 
 
@@ -89,11 +112,6 @@ def _print(accounts: list[AccountStatus]) -> None:
     for one in accounts:
         if one.last_error:
             click.echo(f"! {one.account}: {one.last_error}")
-        if one.at_risk.count and one.at_risk.first_deadline_at:
-            click.echo(
-                f"! {one.account}: {one.at_risk.count} generations are not secured yet; "
-                f"the first is lost on {one.at_risk.first_deadline_at:%A %Y-%m-%d %H:%M} UTC"
-            )
 
 
 def _risk(account: AccountStatus) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from archiver.actions.capture import CaptureReport
+from archiver.actions.forecast import Forecast
 from archiver.actions.run import Observer, RunSummary
 from archiver.actions.walk import WalkReport
 from archiver.cli.settings import Settings
@@ -66,6 +67,8 @@ class LogObserver:
             bytes=report.size_bytes,
             reason=report.reason,
         )
+        for warning in report.warnings:
+            self._log.warning("size.differs", id=report.generation_id, warning=warning)
 
     def failed(self, account: str, error: Exception) -> None:
         """See `Observer`."""
@@ -74,6 +77,16 @@ class LogObserver:
     def destination_failed(self, name: str, error: Exception) -> None:
         """See `Observer`."""
         self._log.error("destination.failed", destination=name, error=str(error))
+
+    def foreseen(self, forecast: Forecast) -> None:
+        """See `Observer`."""
+        self._log.warning(
+            "loss.foreseen",
+            account=forecast.account,
+            generations=forecast.lost,
+            first_loss_at=str(forecast.first_loss_at),
+            unless=forecast.unless,
+        )
 
     def finished(self, summary: RunSummary) -> None:
         """Write the one line with all the numbers of a run."""
@@ -110,6 +123,9 @@ class ProgressObserver:
         """See `Observer`."""
 
     def destination_failed(self, name: str, error: Exception) -> None:
+        """See `Observer`."""
+
+    def foreseen(self, forecast: Forecast) -> None:
         """See `Observer`."""
 
     def finished(self, summary: RunSummary) -> None:

@@ -21,6 +21,7 @@ import pycurl
 from archiver import __version__
 from archiver.errors import AddressForbidden, Interrupted, MediaRejected, MediaUnavailable
 from archiver.fetch.answer import Answer, HeaderReader, judge
+from archiver.fetch.breaker import Breakers
 from archiver.fetch.guard import check_link
 from archiver.fetch.sockets import SocketOpener
 from archiver.fetch.watch import SpeedWatch
@@ -91,6 +92,7 @@ class MediaEngine:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._hosts: dict[str, threading.Semaphore] = {}
+        self._breakers = Breakers()
         self._requests = 0
 
     @property
@@ -104,12 +106,17 @@ class MediaEngine:
         """Bring one file to the receiver, whole as far as HTTP can tell; raises MediaError."""
         transfer = _Transfer(receiver, self._limits.max_file_bytes)
         used = credentials if link.with_credentials else None
+        host = check_link(link.url).netloc
+        self._breakers.check(host)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._follow(link.url, transfer, used)
+                fetched = self._follow(link.url, transfer, used)
+                self._breakers.worked(host)
+                return fetched
             except MediaUnavailable as error:
                 wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 4 ** (attempt - 1)
                 if attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS:
+                    self._breakers.failed(host)
                     raise
                 if self._stopping.wait(wait):
                     raise Interrupted("the transfer was stopped") from None

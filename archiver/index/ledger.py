@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from archiver.index.database import Index
 from archiver.index.rows import stamp, stamp_or_none, unstamp
 from archiver.model import State
 
+PAGE_ROWS = 1000
 COUNTED = (
     State.ARCHIVED,
     State.PENDING,
@@ -27,7 +28,8 @@ class AccountRecord:
     """What is remembered of an account from one run to the next.
 
     `walk_is_complete` is false while a walk is under way: a walk that was cut off leaves a gap,
-    so the next one must not stop early at what is known.
+    so the next one must not stop early at what is known. `usual_total` is what the provider
+    listed when it last looked right; a listing that falls below half of it is an alarm.
     """
 
     account: str
@@ -38,6 +40,7 @@ class AccountRecord:
     last_success_at: datetime | None = None
     last_error: str | None = None
     provider_total: int | None = None
+    usual_total: int = 0
     requests_spent_at: tuple[float, ...] = ()
 
 
@@ -65,6 +68,7 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
         last_success_at=unstamp(row["last_success_at"]),
         last_error=row["last_error"],
         provider_total=row["provider_total"],
+        usual_total=row["usual_total"],
         requests_spent_at=tuple(json.loads(row["requests_spent"])),
     )
 
@@ -82,6 +86,7 @@ def save_account(index: Index, record: AccountRecord) -> None:
                 "last_success_at": stamp_or_none(record.last_success_at),
                 "last_error": record.last_error,
                 "provider_total": record.provider_total,
+                "usual_total": record.usual_total,
                 "requests_spent": json.dumps(record.requests_spent_at),
             },
             pk="account",
@@ -120,6 +125,45 @@ def unsecured(index: Index, account: str, before: datetime | None = None) -> Uns
     )
     assert row is not None, "an aggregate always has a row"
     return Unsecured(count=int(row["many"]), first_deadline_at=unstamp(row["first"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """One generation that is not secured yet."""
+
+    deadline_at: datetime | None
+    attempts: int
+    reason: str | None
+
+
+def waiting(index: Index, account: str) -> Iterator[Waiting]:
+    """Name what is not secured, in the order in which it will be captured, page by page."""
+    cursor: tuple[str, int] = ("", -1)
+    while True:
+        rows: Sequence[Mapping[str, Any]] = index.rows(
+            "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason"
+            " FROM generations WHERE account = :account AND state IN ('pending', 'failed')"
+            " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
+            " ORDER BY 2, 1 LIMIT :limit",
+            {"account": account, "due": cursor[0], "number": cursor[1], "limit": PAGE_ROWS},
+        )
+        if not rows:
+            return
+        for row in rows:
+            yield Waiting(
+                deadline_at=unstamp(row["deadline_at"]),
+                attempts=row["attempts"],
+                reason=row["reason"],
+            )
+        cursor = (rows[-1]["due"], rows[-1]["number"])
+
+
+def last_runs(index: Index, limit: int) -> Sequence[Mapping[str, Any]]:
+    """The last runs that came to an end, the newest first, with their summaries as JSON."""
+    return index.rows(
+        "SELECT * FROM runs WHERE ended_at IS NOT NULL ORDER BY started_at DESC LIMIT :limit",
+        {"limit": limit},
+    )
 
 
 def deadlines(index: Index, account: str) -> tuple[datetime | None, datetime | None]:

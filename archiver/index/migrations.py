@@ -104,6 +104,7 @@ def m001_first_schema(db: Database) -> None:
             last_success_at TEXT,
             last_error TEXT,
             provider_total INTEGER,
+            usual_total INTEGER NOT NULL DEFAULT 0,
             requests_spent TEXT NOT NULL DEFAULT '[]'
         );
 

@@ -166,6 +166,17 @@ def find(index: Index, filters: Filters) -> Iterator[Known]:
         left = None if left is None else left - len(rows)
 
 
+def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
+    """Count what the filters choose, by account and state."""
+    where, values = _conditions(filters)
+    for row in index.rows(
+        f"SELECT account, state, COUNT(*) AS many FROM generations WHERE {where}"
+        " GROUP BY account, state ORDER BY account, state",
+        values,
+    ):
+        yield str(row["account"]), State(str(row["state"])), int(str(row["many"]))
+
+
 def _conditions(filters: Filters) -> tuple[str, dict[str, object]]:
     """Make the WHERE clause; user text only ever travels as values."""
     parts, values = ["1"], dict[str, object]()

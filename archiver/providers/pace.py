@@ -40,6 +40,11 @@ class Pace:
         self._times = deque(sorted(spent_at))
         self._paused_until = 0.0
 
+    @property
+    def per_hour(self) -> int:
+        """The hourly budget; 0 means no limit."""
+        return self._per_hour
+
     def limit(self, per_minute: int, per_hour: int) -> None:
         """Set the budget anew."""
         with self._lock:

@@ -1,0 +1,112 @@
+"""Says in advance what will be lost, and when, unless something changes (promises 4 and 9).
+
+Takes the backlog in the order in which it will be captured and lets it run against the pace of
+past runs and the request budget. What cannot move at all (a refused key, a try that failed three
+times) is counted as lost at its deadline, with what stands in the way.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from archiver.index import Index, ledger
+from archiver.index.ledger import Waiting
+
+STUCK_ATTEMPTS = 3
+RUNS_LOOKED_AT = 20
+FEWEST_CAPTURED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What one account will lose. `unless` says what would have to change.
+
+    `per_hour` is how many generations an hour can be secured; None when nothing is known that
+    would hold them up.
+    """
+
+    account: str
+    waiting: int
+    lost: int
+    lost_bytes: int
+    first_loss_at: datetime | None
+    per_hour: float | None
+    unless: str | None
+
+
+def forecast(
+    index: Index,
+    account: str,
+    provider: str,
+    every: timedelta,
+    requests_per_hour: int,
+    now: datetime,
+) -> Forecast:
+    """Forecast one account; `requests_per_hour` is its budget, 0 for none."""
+    record = ledger.load_account(index, account, provider)
+    per_hour = _per_hour(index, requests_per_hour)
+    starts_at = max(now, (record.last_walk_at or now) + every)
+    waiting = lost = 0
+    first_loss_at: datetime | None = None
+    unless: str | None = None
+    for one in ledger.waiting(index, account):
+        waiting += 1
+        obstacle = _obstacle(one, record.last_error, starts_at, waiting, per_hour)
+        if one.deadline_at is not None and obstacle is not None:
+            lost += 1
+            first_loss_at = first_loss_at or one.deadline_at
+            unless = unless or obstacle
+    files, size_bytes = ledger.stored_bytes(index, account)
+    archived = sum(ledger.count_by_state(index, account).values()) - waiting
+    return Forecast(
+        account=account,
+        waiting=waiting,
+        lost=lost,
+        lost_bytes=lost * size_bytes // max(1, archived) if files else 0,
+        first_loss_at=first_loss_at,
+        per_hour=per_hour,
+        unless=unless,
+    )
+
+
+def _obstacle(
+    waiting: Waiting,
+    account_error: str | None,
+    starts_at: datetime,
+    position: int,
+    per_hour: float | None,
+) -> str | None:
+    """Name what will keep one generation from being secured in time, or None."""
+    if account_error is not None:
+        return f"the account works again: {account_error}"
+    if waiting.attempts >= STUCK_ATTEMPTS:
+        return f"this ends: {waiting.reason}"
+    secured_at = starts_at + timedelta(hours=position / per_hour if per_hour else 0)
+    if waiting.deadline_at is not None and secured_at > waiting.deadline_at:
+        return f"it goes faster than {per_hour or 0:.0f} generations an hour, or is run sooner"
+    return None
+
+
+def _per_hour(index: Index, requests_per_hour: int) -> float | None:
+    """The slower of what recent runs managed and what the request budget allows."""
+    rates = [
+        rate for run in ledger.last_runs(index, RUNS_LOOKED_AT) if (rate := _rate(run)) is not None
+    ]
+    limits = [statistics.median(rates)] if rates else []
+    if requests_per_hour:
+        limits.append(float(requests_per_hour))
+    return min(limits, default=None)
+
+
+def _rate(run: Mapping[str, Any]) -> float | None:
+    """Generations an hour of one run; None when it captured too few to tell."""
+    archived = int(json.loads(run["summary"] or "{}").get("archived", 0))
+    seconds = (
+        datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])
+    ).total_seconds()
+    return archived * 3600 / max(seconds, 1.0) if archived >= FEWEST_CAPTURED else None
