@@ -15,6 +15,9 @@ demo: $(VENV)/run.installed                  ## archive four simulated providers
 test: $(VENV)/dev.installed                  ## run every test
 	ARCHIVER_TEST_REQUIRE=seaweedfs,media $(BIN)/pytest
 
+torture: $(VENV)/dev.installed               ## everything that the torture tests only sample
+	ARCHIVER_TORTURE=all ARCHIVER_TEST_REQUIRE=seaweedfs,media $(BIN)/pytest tests/torture tests/drills --timeout 1800 --dist worksteal
+
 check: $(VENV)/dev.installed                 ## lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

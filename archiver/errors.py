@@ -3,6 +3,7 @@
 ArchiverError                       1   failed
 ├── ConfigInvalid                   78  the config cannot be used; all its mistakes at once
 ├── ArchiveMissing                  10  an archive or index that should be there is not
+├── IndexUnavailable                1   the index cannot be read or written just now
 ├── LockHeld                        11  another run is at work
 ├── Interrupted                     130 somebody asked it to stop (143 for SIGTERM)
 ├── ProviderError                   3   one account's API
@@ -62,6 +63,12 @@ class ArchiveMissing(ArchiverError):
     """An archive or an index that should be there is not."""
 
     exit_code = 10
+
+
+class IndexUnavailable(ArchiverError):
+    """The index cannot be read or written just now: its disk is full, failing or locked."""
+
+    is_transient = True
 
 
 class LockHeld(ArchiverError):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from string import Formatter
 
 from pathvalidate import is_valid_filename, sanitize_filename
 
 from archiver.errors import KeyInvalid
-from archiver.model import Generation, Role
+from archiver.model import Generation, Kind, Role, Status
 
 DEFAULT_LAYOUT = "{provider}/{account}/{created:%Y/%m/%d}/{id}"
 SIDECAR_SUFFIX = ".json"
@@ -26,6 +26,7 @@ TEMPORARY_PREFIX = ".archiver-tmp-"
 MAX_KEY_BYTES = 900
 MAX_PART_BYTES = 200
 _MAX_ID_BYTES = 120
+_SUFFIX_BYTES = 30
 _FIELDS = ("provider", "account", "created", "id", "kind", "model")
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 _OTHER_ROLES = "|".join(role.value for role in Role if role is not Role.OUTPUT)
@@ -34,6 +35,12 @@ _PLAIN_PART = re.compile(
     r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9_][a-z0-9_~-]*(?:\.[a-z0-9_~-]+)*",
     re.IGNORECASE | re.ASCII,
 )
+_SAMPLE_MOMENTS = (
+    None,
+    datetime(2026, 9, 2, 3, 4, 5, tzinfo=UTC),
+    datetime(2025, 12, 31, tzinfo=UTC),
+)
+"""What a date may be: untold, of one digit (`%e` writes a space then), of two."""
 _LIKE_ANOTHER_FILE = re.compile(rf"(-\d{{1,3}}|\.({_OTHER_ROLES})(-\d{{1,3}})?)$", re.IGNORECASE)
 
 
@@ -108,7 +115,16 @@ def make_stem(layout: str, generation: Generation) -> str:
             rendered += _render_date(generation.created_at, spec or "%Y-%m-%d")
         elif name is not None:
             rendered += values[name]
-    return validate_key(rendered)
+    parts = [_fitting(part) for part in rendered.split("/")]
+    if _LIKE_ANOTHER_FILE.search(parts[-1]):
+        parts[-1] = with_hash(parts[-1], f"{generation.account}/{generation.id}")
+    return validate_key("/".join(parts))
+
+
+def _fitting(part: str) -> str:
+    """Shorten a part that fields joined in one layout part have made too long for its suffixes."""
+    is_long = len(part.encode("utf-8", "surrogatepass")) > _MAX_ID_BYTES + _SUFFIX_BYTES
+    return make_part(part, max_bytes=_MAX_ID_BYTES) if is_long else part
 
 
 def check_layout(layout: str) -> str:
@@ -123,10 +139,25 @@ def check_layout(layout: str) -> str:
     if "id" not in names or "account" not in names:
         raise ValueError("must contain {account} and {id}, else generations would share files")
     try:
-        validate_key(re.sub(r"\{[^}]*\}", "x", layout))
-    except KeyInvalid as error:
-        raise ValueError(str(error)) from None
+        for moment in _SAMPLE_MOMENTS:
+            stem = make_stem(layout, _make_sample(moment))
+            make_file_key(stem, Role.LAST_FRAME, 100, "webm")
+    except (KeyInvalid, ValueError) as error:
+        raise ValueError(f"makes names that cannot be stored: {error}") from None
     return layout
+
+
+def _make_sample(moment: datetime | None) -> Generation:
+    """Make a generation whose names are as long as they get in practice."""
+    return Generation(
+        provider="provider",
+        account="a" * 40,
+        id="00000000-0000-4000-8000-000000000000",
+        kind=Kind.IMAGE,
+        status=Status.COMPLETED,
+        created_at=moment,
+        model="m" * 40,
+    )
 
 
 def _render_date(moment: datetime | None, spec: str) -> str:

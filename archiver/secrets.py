@@ -89,6 +89,8 @@ def _credential_path(name: str) -> Path:
 def _read_file(path: Path) -> str:
     try:
         return path.expanduser().read_text(encoding="utf-8")
+    except RuntimeError as error:  # "~nobody/key"
+        raise ConfigInvalid(f"{str(path)!r} is no path of a secret file: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigInvalid(f"cannot read the secret file {path}: {reason}") from None

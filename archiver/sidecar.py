@@ -8,6 +8,7 @@ a document that was written once can be read for ever.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,8 @@ from archiver.units import format_time, parse_time
 FORMAT = "archiver.sidecar/1"
 MEDIA_TYPE = "application/json"
 MAX_BYTES = 32 << 20
+MAX_FILE_BYTES = 1 << 62
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +74,14 @@ def encode(sidecar: Sidecar) -> bytes:
         "archived_at": _time(sidecar.archived_at),
     }
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def decode(body: bytes, name: str) -> Sidecar:
     """Read a sidecar; raises CopyDamaged, naming it, when it is none or of a newer format."""
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
         if document["format"] != FORMAT:
             raise CopyDamaged(f"{name} has the format {document['format']!r}, not {FORMAT!r}")
         return Sidecar(
@@ -86,8 +90,44 @@ def decode(body: bytes, name: str) -> Sidecar:
             missing=tuple(_read_missing(entry) for entry in document["missing"]),
             archived_at=parse_time(document["archived_at"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise CopyDamaged(f"{name} is no readable sidecar: {error!r}") from None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number that JSON has")
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is not a text")
+    return value
+
+
+def _text_or_none(value: object, name: str) -> str | None:
+    return value if value is None or value == "" else _text(value, name)
+
+
+def _object(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object")
+    return value
+
+
+def _digest(entry: Mapping[str, Any]) -> Digest:
+    size, sha256 = entry["size"], entry["sha256"]
+    if type(size) is not int or not 0 < size < MAX_FILE_BYTES:
+        raise ValueError("a size is no number of bytes")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ValueError("a sha256 is not 64 hex digits")
+    return Digest(size_bytes=size, sha256=sha256)
 
 
 def _cost(cost: Cost | None) -> dict[str, str] | None:
@@ -135,46 +175,46 @@ def _read_time(text: object) -> datetime | None:
 
 def _read_generation(document: Mapping[str, Any]) -> Generation:
     return Generation(
-        provider=document["provider"],
-        account=document["account"],
-        id=document["id"],
+        provider=_text(document["provider"], "provider"),
+        account=_text(document["account"], "account"),
+        id=_text(document["id"], "id"),
         kind=Kind(document["kind"]),
         status=Status(document["status"]),
-        model=document["model"],
-        prompt=document["prompt"],
-        negative_prompt=document["negative_prompt"],
-        name=document["name"],
+        model=_text_or_none(document["model"], "model"),
+        prompt=_text_or_none(document["prompt"], "prompt"),
+        negative_prompt=_text_or_none(document["negative_prompt"], "negative_prompt"),
+        name=_text_or_none(document["name"], "name"),
         created_at=_read_time(document["created_at"]),
         completed_at=_read_time(document["completed_at"]),
         expires_at=_read_time(document["expires_at"]),
         cost=Cost(**document["cost"]) if document["cost"] else None,
         error=Failure(**document["error"]) if document["error"] else None,
-        parameters=document["parameters"],
-        raw=document["raw"],
+        parameters=_object(document["parameters"], "parameters"),
+        raw=_object(document["raw"], "raw"),
     )
 
 
 def _read_media(entry: Mapping[str, Any]) -> Media:
     return Media(
-        key=entry["key"],
+        key=_text(entry["key"], "key"),
         role=Role(entry["role"]),
         kind=Kind(entry["kind"]),
         path=keys.validate_key(entry["path"]),
-        original_name=entry["original_name"],
-        media_type=entry["media_type"],
-        digest=Digest(size_bytes=int(entry["size"]), sha256=str(entry["sha256"])),
-        source_url=entry["source_url"],
-        source_etag=entry["source_etag"],
+        original_name=_text_or_none(entry["original_name"], "original_name"),
+        media_type=_text(entry["media_type"], "media_type"),
+        digest=_digest(entry),
+        source_url=_text_or_none(entry["source_url"], "source_url"),
+        source_etag=_text_or_none(entry["source_etag"], "source_etag"),
         fetched_at=parse_time(entry["fetched_at"]),
     )
 
 
 def _read_missing(entry: Mapping[str, Any]) -> Missing:
     return Missing(
-        key=entry["key"],
+        key=_text(entry["key"], "key"),
         role=Role(entry["role"]),
         state=State(entry["state"]),
-        reason=entry["reason"],
-        http_status=entry["http_status"],
+        reason=_text_or_none(entry["reason"], "reason") or "",
+        http_status=None if entry["http_status"] is None else int(entry["http_status"]),
         at=parse_time(entry["at"]),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -30,12 +30,13 @@ from archiver.errors import (
     LockHeld,
 )
 from archiver.fetch.engine import Credentials, Limits, MediaEngine
-from archiver.index import Index, ledger, open_index
+from archiver.index import Index, index_errors, ledger, open_index
 from archiver.providers import PROVIDERS
 from archiver.providers.base import AccountOptions
 from archiver.providers.pace import Pace
 from archiver.storage import DESTINATION_TYPES
 from archiver.storage.base import Destination
+from archiver.storage.breaker import Breaker
 
 LOCK_NAME = "lock"
 
@@ -46,12 +47,21 @@ def run_lock(state_dir: Path, *, wait: bool) -> Iterator[None]:
     make_state_dir(state_dir)
     lock = FileLock(state_dir / LOCK_NAME, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:
-        with lock:
-            yield
+        lock.acquire()
     except Timeout:
         raise LockHeld(
             f"another run holds {state_dir / LOCK_NAME}; --wait-lock would wait for it"
         ) from None
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{state_dir / LOCK_NAME} cannot be locked: {error.strerror}; "
+            "set archive.state_dir to a place that this user can write"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the kernel frees it when the process ends
+            lock.release()
 
 
 def make_state_dir(state_dir: Path) -> None:
@@ -70,7 +80,7 @@ def open_archive(
     config: Config, *, create_index: bool = False, clock: Clock = utc_now
 ) -> Iterator[Archive]:
     """Open the index and all destinations of a config; closes them at the end."""
-    with ExitStack() as stack:
+    with index_errors(config.archive.state_dir), ExitStack() as stack:
         if create_index:
             make_state_dir(config.archive.state_dir)
         index = open_index(config.archive.state_dir, create=create_index)
@@ -94,7 +104,7 @@ def open_destinations(config: Config) -> dict[str, Destination]:
     opened: dict[str, Destination] = {}
     for name, options in config.destinations.items():
         module = import_module(DESTINATION_TYPES[options.type])
-        opened[name] = module.open_destination(name, options)
+        opened[name] = Breaker(module.open_destination(name, options))
     return opened
 
 
@@ -112,8 +122,12 @@ def open_accounts(
     index: Index,
     names: Collection[str],
     stopping: threading.Event,
+    clock: Clock = utc_now,
 ) -> Iterator[Accounts]:
-    """Open accounts, all of them when no names are given; closes their connections at the end."""
+    """Open accounts, all of them when no names are given; closes their connections at the end.
+
+    Their request budgets run by `clock`.
+    """
     unknown = sorted(set(names) - config.accounts.keys())
     if unknown:
         raise ConfigInvalid(
@@ -125,20 +139,32 @@ def open_accounts(
             if names and name not in names:
                 continue
             try:
-                accounts.usable[name] = _open_account(name, options, index, stopping, stack)
+                pace = _open_pace(name, options, index, stopping, clock)
+                accounts.usable[name] = _open_account(name, options, pace, stack)
             except ConfigInvalid as error:
                 accounts.unusable[name] = CredentialsRejected(str(error))
         yield accounts
 
 
-def _open_account(
-    name: str, options: AccountOptions, index: Index, stopping: threading.Event, stack: ExitStack
-) -> Account:
+def _open_pace(
+    name: str, options: AccountOptions, index: Index, stopping: threading.Event, clock: Clock
+) -> Pace:
+    """Go on with the request budget where the last run left it."""
+    record = ledger.load_account(index, name, options.provider)
+    return Pace(
+        0,
+        0,
+        record.requests_spent_at,
+        clock=lambda: clock().timestamp(),
+        sleep=_make_sleep(stopping),
+        paused_until=record.paused_until,
+    )
+
+
+def _open_account(name: str, options: AccountOptions, pace: Pace, stack: ExitStack) -> Account:
     from archiver.providers.http import HttpApi
 
     module: ModuleType = import_module(PROVIDERS[options.provider])
-    record = ledger.load_account(index, name, options.provider)
-    pace = Pace(0, 0, record.requests_spent_at, sleep=_make_sleep(stopping))
     key = options.api_key.read()
     api = HttpApi(options.base_url, key, module.CONNECTION, pace)
     stack.callback(api.close)

@@ -67,7 +67,10 @@ class Account:
         retention = self.retention or self.provider.capabilities.retention
         if retention is None or generation.created_at is None:
             return None
-        return generation.created_at + retention
+        try:
+            return generation.created_at + retention
+        except OverflowError:
+            return None
 
     def exclusion_of(self, generation: Generation) -> str | None:
         """Name the rule that leaves a generation out, or None."""

@@ -15,11 +15,14 @@ from datetime import datetime, timedelta
 
 from archiver import keys, sidecar
 from archiver.actions.archive import Account, Archive
-from archiver.actions.copying import copy_file
+from archiver.actions.committed import adopt_committed
+from archiver.actions.copying import copy_file, holds_other
 from archiver.actions.download import Downloader, Lost, Outcome
 from archiver.actions.links import LiveLinks
 from archiver.errors import (
     AnswerInvalid,
+    CopyDamaged,
+    CredentialsRejected,
     DestinationError,
     GenerationNotFound,
     ProviderError,
@@ -29,11 +32,14 @@ from archiver.fetch.engine import MediaEngine
 from archiver.index import captured, listed, queries
 from archiver.index.captured import SIDECAR, Captured
 from archiver.index.rows import Known, KnownAsset
-from archiver.model import Generation, Media, Missing, Receipt, Role, State, Status
+from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State, Status
 from archiver.storage.base import put
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
+PATIENT_ATTEMPTS = 6
+"""So many tries, over an hour at the least, before a repeated word of the provider is believed."""
+FORBIDDEN = 403
 _ROLE_ORDER = tuple(Role)
 
 
@@ -51,6 +57,7 @@ class CaptureReport:
     lost: int
     is_tried_again: bool
     is_provider_down: bool = False
+    account_error: ProviderError | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -64,6 +71,7 @@ class _Progress:
     failures: dict[str, DestinationError] = field(default_factory=dict)
     retry_after_seconds: float | None = None
     is_more_to_ask: bool = False
+    account_error: ProviderError | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -73,10 +81,23 @@ def capture(
     """Take one generation as far as it goes now. Raises only what concerns the whole account."""
     known = queries.load(archive.index, number)
     progress = _Progress()
+    if known.may_be_committed:
+        try:
+            known = adopt_committed(archive, known)
+        except (DestinationError, ValueError) as error:
+            return _give_up(archive, known, progress, error)
+    if _has_vanished(known):
+        return _bury(archive, known, progress, Lost(known.reason or "vanished", None))
     try:
         live = _live(archive, account, links, known)
     except (GenerationNotFound, ProviderUnavailable, AnswerInvalid) as error:
         return _give_up(archive, known, progress, error)
+    except CredentialsRejected as error:
+        if error.http_status != FORBIDDEN:
+            raise
+        return _give_up(archive, known, progress, error)
+    if live.status is Status.IN_PROGRESS:
+        return _wait_for_end(archive, known, progress)
     known = _fetch_all(archive, account, engine, live, number, progress)
     more = _ask_for_more(archive, account, known, progress)
     if more is not None:
@@ -99,6 +120,7 @@ def _fetch_all(
     for asset in _to_fetch(known):
         if asset.asset.key not in progress.media:
             _keep(progress, asset, downloader.fetch(asset))
+    progress.account_error = downloader.account_error or progress.account_error
     return known
 
 
@@ -109,7 +131,8 @@ def _live(archive: Archive, account: Account, links: LiveLinks, known: Known) ->
     is_listed_whole = account.provider.capabilities.listing_has_media
     if is_listed_whole and fresh is not None:
         return fresh
-    if known.generation.status is not Status.COMPLETED and not to_fetch:
+    is_told = known.state is not State.PENDING and known.archived_at is not None
+    if not to_fetch and (is_told or known.generation.status is not Status.COMPLETED):
         return known.generation
     if is_listed_whole and all(asset.link_is_whole for asset in to_fetch):
         return known.generation
@@ -136,6 +159,8 @@ def _ask_for_more(
     except ProviderError as error:
         progress.is_more_to_ask = True
         progress.retry_after_seconds = error.retry_after_seconds
+        if not isinstance(error, (GenerationNotFound, ProviderUnavailable, AnswerInvalid)):
+            progress.account_error = error
         return None
 
 
@@ -166,6 +191,8 @@ def _catch_up(archive: Archive, known: Known, progress: _Progress) -> None:
         for name in archive.destinations.keys() - held[key] - progress.failures.keys():
             for source in sorted(held[key] & archive.destinations.keys()):
                 try:
+                    if holds_other(archive.destinations[name], one.path, one.digest):
+                        raise CopyDamaged(f"{name} holds another file as {one.path}")
                     receipt = copy_file(
                         archive.destinations[source],
                         archive.destinations[name],
@@ -212,20 +239,42 @@ def _conclude(archive: Archive, known: Known, progress: _Progress) -> CaptureRep
         )
         complete = _put_sidecar(archive, known, progress, document, complete)
     is_enough = archive.is_enough(complete)
-    state, reason = _judge(missing, progress, is_settled and is_enough)
-    is_all = is_settled and not progress.is_more_to_ask
+    state, reason = _judge(known, missing, progress, is_settled and is_enough)
+    is_all = is_settled and not progress.is_more_to_ask and state is not State.FAILED
     is_everywhere = is_all and complete >= archive.names
     outcome = Captured(
         state=state,
         reason=reason,
+        fingerprint=known.fingerprint,
         media=tuple(progress.media.values()),
         missing=tuple(progress.missing.values()),
         receipts=tuple(progress.receipts),
-        archived_at=archived_at if is_settled and is_enough else None,
+        archived_at=archived_at if any(key == SIDECAR for key, _ in progress.receipts) else None,
         next_try_at=None if is_everywhere else _next_try(archive, known, progress),
     )
-    captured.record(archive.index, known.number, outcome)
+    captured.record(archive.index, known.number, outcome, archive.clock())
     return _report(known, progress, outcome)
+
+
+def _wait_for_end(archive: Archive, known: Known, progress: _Progress) -> CaptureReport:
+    """Take back what a listing said too early: the provider's detail is not finished yet."""
+    outcome = Captured(state=State.IN_PROGRESS, reason=None, fingerprint=known.fingerprint)
+    captured.record(archive.index, known.number, outcome, archive.clock())
+    return _report(known, progress, outcome)
+
+
+def _lacks_output(known: Known) -> bool:
+    """Whether a finished generation that should have a file names none; not believed for long."""
+    generation = known.generation
+    is_due = generation.status is Status.COMPLETED and generation.kind is not Kind.TEXT
+    has_output = any(asset.asset.role is Role.OUTPUT for asset in known.assets)
+    has_text = bool(generation.raw) and "result_text" in str(generation.raw)
+    return is_due and not has_output and not has_text and known.attempts < PATIENT_ATTEMPTS
+
+
+def _has_vanished(known: Known) -> bool:
+    """Whether the walk found that the provider dropped it while it was being made."""
+    return known.state is State.LOST and known.generation.status is Status.IN_PROGRESS
 
 
 def _put_sidecar(
@@ -277,13 +326,17 @@ def _everything(known: Known, progress: _Progress) -> tuple[tuple[Media, ...], t
 
 
 def _judge(
-    missing: tuple[Missing, ...], progress: _Progress, is_done: bool
+    known: Known, missing: tuple[Missing, ...], progress: _Progress, is_done: bool
 ) -> tuple[State, str | None]:
     """The part of the state machine that capture drives (docs/design.md draws the whole)."""
+    if is_done and _lacks_output(known):
+        return State.FAILED, "the provider calls it finished and names no output yet"
     for state in (State.FAILED, State.LOST):
         found = next((one for one in missing if one.state is state), None)
         if found is not None and (state is State.FAILED or is_done):
             return state, f"{found.key}: {found.reason}"
+    if _has_vanished(known):
+        return State.LOST, known.reason
     if is_done:
         return State.ARCHIVED, None
     reasons = "; ".join(str(error) for error in progress.failures.values())
@@ -291,14 +344,18 @@ def _judge(
 
 
 def _next_try(archive: Archive, known: Known, progress: _Progress) -> datetime:
-    """Back off from a minute to six hours, with jitter, but never past half the time left."""
+    """Back off from a minute to six hours, with jitter, but never past half the time left.
+
+    Not even for a Retry-After: one polite request too many is better than a loss.
+    """
     now = archive.clock()
     doubled: timedelta = FIRST_RETRY * (1 << min(known.attempts, 20))
     wait = min(LONGEST_RETRY, doubled)
     wait *= random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, guards nothing
+    wait = max(wait, timedelta(seconds=progress.retry_after_seconds or 0))
     if known.deadline_at is not None and known.deadline_at > now:
         wait = min(wait, (known.deadline_at - now) / 2)
-    return now + max(wait, timedelta(seconds=progress.retry_after_seconds or 0))
+    return now + wait
 
 
 def _give_up(
@@ -307,19 +364,27 @@ def _give_up(
     """Note that the provider could not be asked; a vanished generation past its time is lost."""
     now = archive.clock()
     is_past = known.deadline_at is not None and known.deadline_at <= now
-    if isinstance(error, GenerationNotFound) and is_past:
-        for asset in _to_fetch(known):
-            missing = Lost(f"the provider deleted it: {error}", error.http_status)
-            progress.missing[asset.asset.key] = missing.of(asset.asset, now)
-        return _conclude(archive, known, progress)
+    is_repeated = known.deadline_at is None and known.attempts >= PATIENT_ATTEMPTS
+    if isinstance(error, GenerationNotFound) and (is_past or is_repeated):
+        lost = Lost(f"the provider deleted it: {error}", error.http_status)
+        return _bury(archive, known, progress, lost)
+    _catch_up(archive, known, progress)
     outcome = Captured(
         state=State.FAILED,
         reason=str(error),
+        receipts=tuple(progress.receipts),
         next_try_at=_next_try(archive, known, progress),
     )
-    captured.record(archive.index, known.number, outcome)
-    is_down = isinstance(error, ProviderUnavailable)
+    captured.record(archive.index, known.number, outcome, archive.clock())
+    is_down = isinstance(error, ProviderUnavailable | CredentialsRejected)
     return replace(_report(known, progress, outcome), is_provider_down=is_down)
+
+
+def _bury(archive: Archive, known: Known, progress: _Progress, lost: Lost) -> CaptureReport:
+    """Write down that all that was still to be fetched is gone; the sidecar keeps the prompt."""
+    for asset in _to_fetch(known):
+        progress.missing[asset.asset.key] = lost.of(asset.asset, archive.clock())
+    return _conclude(archive, known, progress)
 
 
 def _report(known: Known, progress: _Progress, outcome: Captured) -> CaptureReport:
@@ -331,7 +396,15 @@ def _report(known: Known, progress: _Progress, outcome: Captured) -> CaptureRepo
         reason=outcome.reason,
         files=len(progress.media),
         size_bytes=sum(media.digest.size_bytes for media in progress.media.values()),
-        lost=sum(one.state is State.LOST for one in progress.missing.values()),
+        lost=_count_lost(known, progress, outcome),
         is_tried_again=outcome.next_try_at is not None,
+        account_error=progress.account_error,
         warnings=tuple(progress.warnings),
     )
+
+
+def _count_lost(known: Known, progress: _Progress, outcome: Captured) -> int:
+    """Count what this try found lost; what vanished before it had a file counts once as well."""
+    if _has_vanished(known):
+        return int(known.archived_at is None and outcome.archived_at is not None)
+    return sum(one.state is State.LOST for one in progress.missing.values())

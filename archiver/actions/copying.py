@@ -43,3 +43,8 @@ def holds(destination: Destination, key: str, digest: Digest) -> bool:
         for chunk in chunks:
             sha256.update(chunk)
     return sha256.hexdigest() == digest.sha256
+
+
+def holds_other(destination: Destination, key: str, digest: Digest) -> bool:
+    """Tell whether a destination holds some other file under this key."""
+    return destination.stat(key) is not None and not holds(destination, key, digest)

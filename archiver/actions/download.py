@@ -1,7 +1,8 @@
 """Fetches one asset from the first of its sources that gives the whole file.
 
-A link that is refused is refreshed once; what a fresh link refuses after the deadline is lost,
-with that as the evidence; anything else is a failure with a next try (promises 1 and 4).
+A link that says it has expired is refreshed before it is used, one that is refused once
+afterwards; what a fresh link refuses after the deadline is lost, with that as the evidence;
+anything else is a failure with a next try (promises 1 and 4).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from archiver.errors import (
     GenerationNotFound,
     LinkRefused,
     MediaError,
+    ProviderError,
     ProviderUnavailable,
 )
 from archiver.fetch.engine import Fetched, MediaEngine
+from archiver.fetch.link_expiry import link_expires_at
 from archiver.index.rows import Known, KnownAsset
 from archiver.model import (
     Asset,
@@ -34,6 +37,10 @@ from archiver.model import (
     Receipt,
     State,
 )
+
+GONE = (404, 410)
+PATIENT_ATTEMPTS = 6
+"""A 401 or 403 may be a passing challenge: only so many, over an hour at least, are evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,12 @@ class Outcome:
 
 
 class Downloader:
-    """Fetches the assets of one generation; asks the provider for fresh links at most once."""
+    """Fetches the assets of one generation.
+
+    The provider is asked for fresh links once for all of them, and again only when those have
+    expired by their own word before their turn came. `account_error` is set when it refuses for
+    a reason that concerns the whole account.
+    """
 
     def __init__(
         self,
@@ -89,9 +101,12 @@ class Downloader:
         self._live = live
         self._is_refreshed = False
         self._is_proven = False
+        self._is_clock_trusted = True
+        self.account_error: ProviderError | None = None
 
     def fetch(self, known: KnownAsset) -> Outcome:
         """Bring one asset to all destinations; every media error ends in the outcome."""
+        self._renew_if_expired(known)
         try:
             return self._fetch_any(known)
         except LinkRefused as refusal:
@@ -103,6 +118,20 @@ class Downloader:
             return self._fetch_any(known)
         except (MediaError, DestinationError) as error:
             return self._missing(known, error)
+
+    def _renew_if_expired(self, known: KnownAsset) -> None:
+        """Refresh links that are over. Those that look so when fresh show a clock that is off."""
+        if not self._is_clock_trusted or not self._is_expired(known):
+            return
+        self._is_refreshed = self._is_proven = False
+        if self._refresh() and self._is_expired(known):
+            self._is_clock_trusted = False
+
+    def _is_expired(self, known: KnownAsset) -> bool:
+        """Tell whether every source of an asset is a link that has expired by its own word."""
+        sources, now = self._sources(known), self._archive.clock()
+        ends = [link_expires_at(one.url) if isinstance(one, Link) else None for one in sources]
+        return bool(ends) and all(ends_at is not None and ends_at <= now for ends_at in ends)
 
     def _fetch_any(self, known: KnownAsset) -> Outcome:
         """Try the sources in turn; the error of the best one is what counts."""
@@ -165,7 +194,8 @@ class Downloader:
     def _refresh(self) -> bool:
         """Ask the provider for fresh links, once for all assets of the generation.
 
-        Errors that concern the whole account (its key, its budget) are not caught here.
+        An error that concerns the whole account (its key, its budget) is kept for the caller:
+        raised here it would lose what was fetched before.
         """
         if self._is_refreshed:
             return False
@@ -179,6 +209,9 @@ class Downloader:
             return False
         except (ProviderUnavailable, AnswerInvalid):
             return False
+        except ProviderError as error:
+            self.account_error = error
+            return False
         self._is_proven = True
         return True
 
@@ -187,7 +220,8 @@ class Downloader:
         now = self._archive.clock()
         deadline_at = self._known.deadline_at
         is_past = deadline_at is not None and deadline_at <= now
-        if isinstance(error, LinkRefused) and is_past and self._is_proven:
+        is_gone = error.http_status in GONE or self._known.attempts >= PATIENT_ATTEMPTS
+        if isinstance(error, LinkRefused) and is_past and is_gone and self._is_proven:
             reason = f"past its deadline, and a fresh link was refused: {error}"
             lost = Lost(reason, error.http_status)
             return Outcome(missing=lost.of(known.asset, now))

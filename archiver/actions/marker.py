@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import dataclass
 from enum import StrEnum
 
 from archiver import keys
-from archiver.actions.archive import Clock
 from archiver.errors import CopyMissing, DestinationUnavailable
 from archiver.index import Index, ledger
 from archiver.storage.base import Destination, put, read_whole
@@ -29,10 +29,19 @@ class Found(StrEnum):
     UNKNOWN_TO_INDEX = "unknown_to_index"
 
 
-def check_marker(index: Index, destination: Destination, clock: Clock) -> Found:
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The archive at a destination: its identity, and whether the index knows it."""
+
+    identity: str
+    found: Found
+
+
+def check_marker(index: Index, destination: Destination) -> Marker:
     """Compare a destination's marker with what the index remembers; write it where it is new.
 
-    Raises DestinationUnavailable when the archive that should be there is not.
+    Raises DestinationUnavailable when the archive that should be there is not. What is unknown
+    to the index is remembered by the caller, once it was taken over.
     """
     remembered = ledger.archive_id(index, destination.name)
     present = read_marker(destination)
@@ -47,10 +56,16 @@ def check_marker(index: Index, destination: Destination, clock: Clock) -> Found:
             "To use it all the same, give it another name in the config"
         )
     if remembered is not None:
-        return Found.KNOWN
-    identity = present or _write_marker(destination)
-    ledger.remember_archive(index, destination.name, identity, clock())
-    return Found.NEW if present is None else Found.UNKNOWN_TO_INDEX
+        return Marker(remembered, Found.KNOWN)
+    if present is None:
+        return Marker(_write_marker(destination), Found.NEW)
+    twin = ledger.same_archive(index, destination.name, present)
+    if twin is not None:
+        raise DestinationUnavailable(
+            f"{destination.name} is the same place as {twin}: two names for one copy are no two "
+            "copies; remove one from the config"
+        )
+    return Marker(present, Found.UNKNOWN_TO_INDEX)
 
 
 def read_marker(destination: Destination) -> str | None:

@@ -1,44 +1,94 @@
-"""Makes destinations ready for a run, and takes over an archive that the index does not know."""
+"""Makes destinations ready for a run, and takes over what they hold and the index does not know."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from archiver.actions.archive import Archive
-from archiver.actions.marker import Found, check_marker
+from archiver.actions.marker import Found, check_marker, read_marker
 from archiver.actions.rebuild import RebuildReport, rebuild
 from archiver.errors import ArchiveMissing, DestinationError
-from archiver.index import ledger
+from archiver.index import captured, ledger
+from archiver.storage.base import Destination
 
 LEFTOVER_SECONDS = 24 * 3600.0
+CLEAN_EVERY = timedelta(hours=24)
 
 
 @dataclass(slots=True)
 class Prepared:
-    """What was found. `unusable` names the destinations to do without, and why."""
+    """What was found. `unusable` names the destinations to do without, and why.
+
+    `is_incomplete` is set when a destination is new: the others' files are to be brought there.
+    """
 
     unusable: dict[str, DestinationError] = field(default_factory=dict)
     rebuilt: dict[str, RebuildReport] = field(default_factory=dict)
-    leftovers: int = 0
+    is_incomplete: bool = False
 
 
 def prepare(archive: Archive) -> Prepared:
     """Make every destination ready; raises ArchiveMissing when none can be used.
 
-    An empty index beside an existing archive (a new machine, a lost state directory) is first
-    filled from the sidecars: else every file would be fetched and written again.
+    An archive that the index does not know (a new machine, a lost state directory, a disk that
+    was away meanwhile) is first taken over from its sidecars: else its files would be fetched
+    again, and written over those that are there.
     """
-    prepared, is_new_index = Prepared(), ledger.is_empty(archive.index)
+    prepared, is_known = Prepared(), not ledger.is_empty(archive.index)
     for name, destination in archive.destinations.items():
         try:
             destination.prepare()
-            found = check_marker(archive.index, destination, archive.clock)
-            prepared.leftovers += destination.clean(LEFTOVER_SECONDS)
-            if is_new_index and found is Found.UNKNOWN_TO_INDEX:
-                prepared.rebuilt[name] = rebuild(archive.index, destination, clock=archive.clock)
+            is_added = is_known and ledger.archive_id(archive.index, name) is None
+            report = _take_over(archive, destination)
+            _clean(archive, destination)
         except DestinationError as error:
             prepared.unusable[name] = error
+            continue
+        prepared.is_incomplete |= is_added
+        if report is not None:
+            prepared.rebuilt[name] = report
     if len(prepared.unusable) == len(archive.destinations):
         reasons = "; ".join(str(error) for error in prepared.unusable.values())
         raise ArchiveMissing(f"no destination can be used: {reasons}")
+    if prepared.rebuilt or prepared.is_incomplete:
+        captured.complete_everywhere(archive.index, archive.names, archive.clock())
     return prepared
+
+
+def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
+    """Fill the index from one place, which must be a destination of the config.
+
+    An address is matched with the config by the identity of its archive: copies are recorded
+    under the name by which they can be found again. Raises ArchiveMissing when none matches.
+    """
+    identity = read_marker(source)
+    for destination in archive.destinations.values():
+        if identity is not None and read_marker(destination) == identity:
+            report = _take_over(archive, destination)
+            captured.complete_everywhere(archive.index, archive.names, archive.clock())
+            return report or RebuildReport()
+    raise ArchiveMissing(
+        f"{source.name} is no destination of the config, so its copies could not be found again; "
+        "add it to the config, or restore from it directly with `archiver restore --from`"
+    )
+
+
+def _take_over(archive: Archive, destination: Destination) -> RebuildReport | None:
+    """Read an unknown archive's sidecars; it counts as known only when all were read."""
+    marker = check_marker(archive.index, destination)
+    report = None
+    if marker.found is Found.UNKNOWN_TO_INDEX:
+        report = rebuild(archive.index, destination, clock=archive.clock)
+    if marker.found is not Found.KNOWN:
+        ledger.remember_archive(archive.index, destination.name, marker.identity, archive.clock())
+    return report
+
+
+def _clean(archive: Archive, destination: Destination) -> None:
+    """Remove what dead uploads left, once a day: looking for it reads the whole listing."""
+    now = archive.clock()
+    last = ledger.cleaned_at(archive.index, destination.name)
+    if last is None or now - last >= CLEAN_EVERY:
+        destination.clean(LEFTOVER_SECONDS)
+        ledger.remember_cleaning(archive.index, destination.name, now)

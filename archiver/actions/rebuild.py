@@ -6,6 +6,8 @@ What cannot be read is named and left alone; the rest of the archive is not held
 from __future__ import annotations
 
 import hashlib
+import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from itertools import islice
 
 from archiver import keys, sidecar
 from archiver.actions.archive import Clock, utc_now
-from archiver.errors import CopyDamaged, DestinationError
+from archiver.errors import CopyDamaged, CopyMissing
 from archiver.index import Index, captured
 from archiver.index.captured import SIDECAR, Captured
 from archiver.model import Digest, Receipt, State
@@ -35,7 +37,7 @@ class RebuildReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class ReadSidecar:
     """One sidecar as it was read."""
 
     key: str
@@ -54,7 +56,7 @@ def rebuild(
     found = _sidecar_keys(destination)
     with ThreadPoolExecutor(READERS, "rebuild") as readers:
         while batch := list(islice(found, BATCH)):
-            reads = [readers.submit(_read, destination, key) for key in batch]
+            reads = [readers.submit(read_sidecar, destination, key) for key in batch]
             with index.transaction():
                 for read in reads:
                     _take_over(index, destination.name, read, report, clock())
@@ -70,36 +72,52 @@ def _sidecar_keys(destination: Destination) -> Iterator[str]:
     )
 
 
-def _read(destination: Destination, key: str) -> _Read:
+def read_sidecar(destination: Destination, key: str) -> ReadSidecar:
+    """Read one sidecar; raises CopyMissing, and CopyDamaged when it is none."""
     body = read_whole(destination, key, sidecar.MAX_BYTES)
     digest = Digest(size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-    return _Read(key, digest, sidecar.decode(body, key))
+    return ReadSidecar(key, digest, sidecar.decode(body, key))
 
 
 def _take_over(
-    index: Index, destination: str, read: Future[_Read], report: RebuildReport, now: datetime
+    index: Index, destination: str, read: Future[ReadSidecar], report: RebuildReport, now: datetime
 ) -> None:
+    """Adopt one sidecar; whatever is wrong with it is its own affair and takes back only itself."""
+    key = "a sidecar"
     try:
         one = read.result()
-        stem = _stem_of(one)
-    except (CopyDamaged, DestinationError) as error:
-        report.broken_count += 1
-        if len(report.broken) < MAX_SHOWN_BROKEN:
-            report.broken.append(str(error))
-        return
-    captured.adopt(index, one.content.generation, stem, _outcome(destination, one, now))
-    report.sidecars += 1
+        key = one.key
+        take_over(index, destination, one, now)
+    except (CopyDamaged, CopyMissing) as error:
+        _count_broken(report, str(error))
+    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
+        _count_broken(report, f"{destination}: {key} contradicts another sidecar: {error}")
+    else:
+        report.sidecars += 1
 
 
-def _stem_of(read: _Read) -> str:
+def take_over(index: Index, destination: str, read: ReadSidecar, now: datetime) -> None:
+    """Adopt one sidecar; raises CopyDamaged or ValueError when it contradicts its own place."""
+    outcome = _outcome(destination, read, now)
+    captured.adopt(index, read.content.generation, _stem_of(read), outcome)
+
+
+def _count_broken(report: RebuildReport, line: str) -> None:
+    report.broken_count += 1
+    if len(report.broken) < MAX_SHOWN_BROKEN:
+        report.broken.append(line)
+
+
+def _stem_of(read: ReadSidecar) -> str:
     """The sidecar's own place names its files: one that was moved would be taken for another."""
     stem = read.key.removesuffix(keys.SIDECAR_SUFFIX)
-    if any(not media.path.startswith(stem) for media in read.content.media):
+    is_own = re.compile(re.escape(stem) + r"[-.][^/]+").fullmatch
+    if not stem or not all(is_own(media.path) for media in read.content.media):
         raise CopyDamaged(f"{read.key} names files that are not its own: it was moved or renamed")
     return stem
 
 
-def _outcome(destination: str, read: _Read, now: datetime) -> Captured:
+def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
     content = read.content
     states = {missing.state for missing in content.missing}
     state = next((one for one in (State.FAILED, State.LOST) if one in states), State.ARCHIVED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.links import LiveLinks
 from archiver.actions.prepare import prepare
 from archiver.actions.walk import WalkOptions, WalkReport, walk
-from archiver.errors import ArchiverError, DestinationError, ProviderUnavailable
+from archiver.errors import AnswerInvalid, ArchiverError, DestinationError, ProviderUnavailable
 from archiver.fetch.engine import MediaEngine
 from archiver.index import captured, ledger, listed, queries
 from archiver.model import State
@@ -134,6 +135,8 @@ def run(
     summary.accounts = {
         name: AccountSummary(provider=account.provider.name) for name, account in accounts.items()
     }
+    if ledger.last_run_died(archive.index):
+        captured.suspect_all(archive.index)
     ledger.start_run(archive.index, summary.run_id, summary.started_at)
     prepared = prepare(archive)
     summary.rebuilt = {name: report.sidecars for name, report in prepared.rebuilt.items()}
@@ -218,21 +221,31 @@ class _Pass:
         if room <= self._options.concurrency // 2 and self._captures:
             return 0
         claimed = {number for number, _ in self._captures.values()}
-        due = queries.due(
-            self._archive.index, self._accounts, self._archive.clock(), claimed, max(0, room)
-        )
-        for number, name in due:
+        free = self._free_slots()
+        accounts = [name for name, slots in free.items() if slots > 0]
+        added = 0
+        for number, name in queries.due(
+            self._archive.index, accounts, self._archive.clock(), claimed, max(0, room)
+        ):
+            if free[name] <= 0:
+                continue
+            free[name] -= 1
+            added += 1
+            account = self._accounts[name]
             future = workers.submit(
-                capture,
-                self._archive,
-                self._accounts[name],
-                self._engine,
-                self._links,
-                number,
+                capture, self._archive, account, self._engine, self._links, number
             )
             self._captures[future] = (number, name)
-        self._left = None if self._left is None else self._left - len(due)
-        return len(due)
+        self._left = None if self._left is None else self._left - added
+        return added
+
+    def _free_slots(self) -> dict[str, int]:
+        """How many more captures each account may have: a slow API must not hold all workers."""
+        bound = self._options.concurrency * 2
+        if len(self._accounts) > 1:
+            bound = max(1, self._options.concurrency * 3 // 4)
+        busy = Counter(name for _, name in self._captures.values())
+        return {name: bound - busy[name] for name in self._accounts}
 
     def _collect(self) -> None:
         """Wait for something to end, and count it."""
@@ -249,6 +262,9 @@ class _Pass:
             report = future.result()
         except sqlite3.Error:
             raise
+        except (ProviderUnavailable, AnswerInvalid) as error:
+            self._note(name, error)  # what was listed before it broke off is still to be had
+            return
         except Exception as error:
             self._drop(name, error)
             return
@@ -288,6 +304,9 @@ class _Pass:
         if report.lost:
             account.exit_code = EXIT_LOSS
         self._observer.captured(report)
+        if report.account_error is not None:
+            self._drop(name, report.account_error)
+            return
         self._downs[name] = self._downs.get(name, 0) + 1 if report.is_provider_down else 0
         if self._downs[name] >= MAX_DOWNS:
             self._drop(name, ProviderUnavailable(f"{report.reason}; left alone for this run"))
@@ -297,12 +316,16 @@ class _Pass:
 
         A bug that one account's answers set off is treated alike, but with exit code 1.
         """
+        is_dropped = self._accounts.pop(name, None) is None
+        if not is_dropped or self._summary.accounts[name].error is None:
+            self._note(name, error)
+
+    def _note(self, name: str, error: Exception) -> None:
         account = self._summary.accounts[name]
-        if self._accounts.pop(name, None) is None and account.error is not None:
-            return
         is_expected = isinstance(error, ArchiverError)
         account.error = str(error) if is_expected else f"internal error: {error!r}"
-        account.exit_code = error.exit_code if isinstance(error, ArchiverError) else EXIT_FAILED
+        if account.exit_code != EXIT_LOSS:
+            account.exit_code = error.exit_code if isinstance(error, ArchiverError) else EXIT_FAILED
         self._problem(f"{name}: {account.error}")
         self._observer.failed(name, error)
 
@@ -326,6 +349,7 @@ def _close_books(archive: Archive, accounts: Mapping[str, Account], summary: Run
                 last_success_at=ended_at if is_well else record.last_success_at,
                 last_error=done.error,
                 requests_spent_at=account.pace.spent(),
+                paused_until=account.pace.paused_until,
             ),
         )
     numbers = {name: summary.total(name) for name in ("listed", "new", "archived", "files", "lost")}

@@ -1,28 +1,39 @@
 """Walks an account's history into the index (promise 3: nothing missed).
 
 A walk stops early only where that is safe: the provider lists newest first, the last walk was
-not cut off, a whole page is known and older than the look-back, and the provider's total has
-not grown by more than was found. Otherwise it is a sweep: the whole history. Generations that
-were in progress and did not show up are asked for by id.
+whole and saw as many rows as the provider counts, a whole page is known and older than the
+look-back, and that total has not grown by more than was found. Otherwise it is a sweep: the whole
+history. A walk that was cut off is gone on with: from the start to what is known, then from the
+page before the one where it broke. Generations that were in progress and did not show up are
+asked for by id.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from archiver import keys
 from archiver.actions.archive import Account, Archive
+from archiver.actions.download import Lost
 from archiver.actions.links import LiveLinks
-from archiver.errors import AnswerInvalid, GenerationNotFound
+from archiver.errors import (
+    AnswerInvalid,
+    CredentialsRejected,
+    GenerationNotFound,
+    KeyInvalid,
+    ProviderUnavailable,
+)
 from archiver.index import captured, ledger, listed, queries
 from archiver.index.rows import Known
 from archiver.model import BadRow, Generation, Page, State
 
 MAX_SHOWN_ROWS = 20
+MAX_REFUSALS = 3
+"""One item that cannot be asked for is its own affair; so many are the account's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,43 +64,59 @@ class WalkReport:
     total: int | None = None
     is_sweep: bool = False
     shrunk_from: int | None = None
+    in_progress: set[str] = field(default_factory=set)
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
 
 
-def walk(
-    archive: Archive,
-    account: Account,
-    options: WalkOptions,
-    links: LiveLinks,
-    on_page: Callable[[], None] = lambda: None,
-) -> WalkReport:
+def walk(archive: Archive, account: Account, options: WalkOptions, links: LiveLinks) -> WalkReport:
     """List one account into the index; raises ProviderError when the walk breaks off."""
     now = archive.clock()
     record = ledger.load_account(archive.index, account.name, account.provider.name)
     report = WalkReport(account=account.name, is_sweep=_must_sweep(record, account, options, now))
-    ledger.save_account(archive.index, replace(record, walk_is_complete=False))
-    for page in account.provider.pages():
-        seen = _record(archive, account, page, links, report, now)
-        on_page()
-        if _may_stop(seen, page, record, report, options, now):
-            break
+    is_whole = _list(archive, account, options, links, record, report) and options.since is None
     _ask_again(archive, account, report, links)
-    is_whole = options.since is None
     usual_total = _usual_total(record, report, options)
     ledger.save_account(
         archive.index,
         replace(
             record,
-            walk_is_complete=is_whole or record.walk_is_complete,
+            walk_is_complete=is_whole,
+            walk_cursor=None,
             last_walk_at=now,
             last_sweep_at=now if report.is_sweep and is_whole else record.last_sweep_at,
-            provider_total=report.total,
+            provider_total=record.provider_total if options.since else report.total,
             usual_total=usual_total,
             last_error=None,
         ),
     )
     return report
+
+
+def _list(
+    archive: Archive,
+    account: Account,
+    options: WalkOptions,
+    links: LiveLinks,
+    record: ledger.AccountRecord,
+    report: WalkReport,
+) -> bool:
+    """Walk the pages; returns whether nothing was left out between what is known and the end."""
+    cut_off_at = record.walk_cursor if report.is_sweep and not options.is_sweep else None
+    pages = account.provider.pages()
+    before: str | None = None
+    now = archive.clock()
+    record = replace(record, walk_is_complete=False)
+    while (page := next(pages, None)) is not None:
+        seen = _record(archive, account, page, links, report, now)
+        is_known = bool(seen) and not any(one.is_new for one in seen)
+        if _may_stop(seen, page, record, report, options, now):
+            return True
+        if cut_off_at is not None and is_known:
+            pages, cut_off_at = account.provider.pages(cut_off_at), None
+        ledger.save_account(archive.index, replace(record, walk_cursor=cut_off_at or before))
+        before = page.next_cursor
+    return report.listed + report.bad_row_count >= (report.total or 0)
 
 
 def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: WalkOptions) -> int:
@@ -151,8 +178,14 @@ def _record(
 ) -> list[listed.Seen]:
     bad_rows = [row for row in page.rows if isinstance(row, BadRow)]
     generations = [row for row in page.rows if isinstance(row, Generation)]
-    entries = [_judge(archive, account, generation) for generation in generations]
+    entries = []
+    for generation in generations:
+        try:
+            entries.append(_judge(archive, account, generation))
+        except (KeyInvalid, ValueError, OverflowError) as error:
+            bad_rows.append(BadRow(id=generation.id, reason=str(error)))
     seen = listed.record_page(archive.index, entries, archive.roles, now)
+    report.in_progress |= {one.generation.id for one in seen if one.state is State.IN_PROGRESS}
     for one in seen:
         if one.state is State.PENDING and account.provider.capabilities.listing_has_media:
             links.put(one.number, one.generation)
@@ -194,26 +227,40 @@ def _fingerprint(generation: Generation, has_media: bool) -> str:
 
 
 def _ask_again(archive: Archive, account: Account, report: WalkReport, links: LiveLinks) -> None:
-    """Ask by id for what was in progress: it may have finished deep in the list, or vanished."""
+    """Ask by id for what was in progress and was not just listed: it may be anywhere by now."""
+    refusals = 0
     for generation_id in queries.in_progress(archive.index, account.name):
+        if generation_id in report.in_progress:
+            continue
         [known] = queries.by_id(archive.index, generation_id, account.name)
         try:
             generation = account.provider.detail(generation_id, known.listed_record)
         except GenerationNotFound as error:
             _record_vanished(archive, known, error)
             continue
-        except AnswerInvalid as error:
+        except (AnswerInvalid, ProviderUnavailable, CredentialsRejected) as error:
             _count_bad_rows(report, [BadRow(id=generation_id, reason=str(error))])
+            refusals += 1
+            if refusals >= MAX_REFUSALS:
+                raise
             continue
         page = Page(rows=(generation,), total=None, next_cursor=None)
         _record(archive, account, page, links, WalkReport(account=account.name), archive.clock())
 
 
 def _record_vanished(archive: Archive, known: Known, error: GenerationNotFound) -> None:
+    """Note the loss, and make the generation due: its sidecar keeps the prompt."""
+    now = archive.clock()
+    reason = f"vanished while it was in progress: {error}"
+    waiting = [one for one in known.assets if one.state in (State.PENDING, State.FAILED)]
     outcome = captured.Captured(
-        state=State.LOST, reason=f"vanished while it was in progress: {error}"
+        state=State.LOST,
+        reason=reason,
+        fingerprint=known.fingerprint,
+        missing=tuple(Lost(reason, error.http_status).of(one.asset, now) for one in waiting),
+        next_try_at=now,
     )
-    captured.record(archive.index, known.number, outcome)
+    captured.record(archive.index, known.number, outcome, now)
 
 
 def _count_bad_rows(report: WalkReport, rows: list[BadRow]) -> None:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -52,11 +55,6 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, args)
-
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="Config file to use.")
@@ -99,8 +97,32 @@ def run_command(arguments: list[str]) -> int:
         error.show(sys.stderr)
         return int(error.exit_code)
     except ArchiverError as error:
-        click.echo(f"archiver: {hide_in_text(str(error))}", err=True)
+        _say(str(error))
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except Exception as error:
+        _say(_describe(error))
+        if any(re.fullmatch("-[a-z]*v[a-z]*|--verbose", argument) for argument in arguments):
+            _say(traceback.format_exc())
+        return ArchiverError.exit_code
+
+
+def _describe(error: Exception) -> str:
+    """Say what went wrong outside of our own errors: the machine, or a mistake of ours."""
+    if isinstance(error, sqlite3.Error):
+        return (
+            f"the index cannot be used just now ({error}): try again; if it stays so, move the "
+            "index away, then `archiver rebuild --from NAME`"
+        )
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        return f"{error.filename}: {reason}" if error.filename else reason
+    return f"this is a bug, please report it: {type(error).__name__}: {error} (-v shows where)"
+
+
+def _say(message: str) -> None:
+    from archiver.cli.output import visible
+
+    click.echo(f"archiver: {visible(hide_in_text(message))}", err=True)

@@ -9,8 +9,8 @@ from itertools import islice
 import click
 
 from archiver.actions.audit import AccountAudit, Audit, audit
-from archiver.cli.filters import TIME
-from archiver.cli.output import print_json, print_table
+from archiver.cli.filters import TIME, check_accounts
+from archiver.cli.output import print_json, print_table, visible
 from archiver.cli.settings import Settings
 from archiver.index import open_index
 from archiver.index.queries import Filters
@@ -21,11 +21,11 @@ SHOWN = 50
 EXIT_INCOMPLETE = 3
 _COLUMNS = {
     "ARCHIVED": State.ARCHIVED,
-    "IN PROGRESS": State.IN_PROGRESS,
-    "PENDING": State.PENDING,
-    "FAILED": State.FAILED,
-    "EXCLUDED": State.EXCLUDED,
     "LOST": State.LOST,
+    "FAILED": State.FAILED,
+    "PENDING": State.PENDING,
+    "IN PROGRESS": State.IN_PROGRESS,
+    "EXCLUDED": State.EXCLUDED,
 }
 
 
@@ -49,6 +49,7 @@ def command(
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
+        check_accounts(index, accounts, config.accounts)
         providers = {name: provider for name, (provider, _) in config.poll_intervals.items()}
         found = audit(index, providers, Filters(accounts=accounts, since=since, until=until))
         if as_json:
@@ -94,14 +95,14 @@ def _open_end(known: Known) -> Mapping[str, object]:
 
 def _print(found: Audit) -> None:
     print_table(
-        ("ACCOUNT", "IN RANGE", *_COLUMNS, "PROVIDER SAYS", "NEVER LISTED"),
+        ("ACCOUNT", "IN RANGE", "PROVIDER SAYS", "NEVER LISTED", *_COLUMNS),
         [
             (
                 one.account,
                 str(sum(one.counts.values())),
-                *(str(one.counts[state]) for state in _COLUMNS.values()),
                 "-" if one.provider_total is None else str(one.provider_total),
                 str(one.not_listed),
+                *(str(one.counts[state]) for state in _COLUMNS.values()),
             )
             for one in found.accounts
         ],
@@ -109,6 +110,5 @@ def _print(found: Audit) -> None:
     )
     for known in islice(found.open_ends, SHOWN):
         reason = f": {known.reason}" if known.reason else ""
-        click.echo(
-            f"{known.state.value:<12} {known.generation.account}/{known.generation.id}{reason}"
-        )
+        line = f"{known.state.value:<12} {known.generation.account}/{known.generation.id}{reason}"
+        click.echo(visible(line, indent=13))

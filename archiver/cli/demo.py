@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from archiver.actions.archive import Archive, utc_now
 from archiver.actions.restore import RestoreOptions, RestoreReport, restore
 from archiver.actions.run import RunSummary
 from archiver.actions.status import AccountStatus, status
-from archiver.cli.output import print_table, relative
+from archiver.cli.output import heading, print_table, relative, visible
 from archiver.cli.run import pass_over, print_summary
 from archiver.cli.settings import Settings
 from archiver.config import Config, load_config
@@ -40,6 +42,8 @@ ITEMS = 12
 @click.pass_obj
 def command(settings: Settings, folder: Path) -> int:
     """Archive four simulated providers and restore from the result: no key, no network."""
+    if find_spec("av") is None:
+        raise ArchiverError("the demo makes real media and needs PyAV: pip install '.[demo]'")
     from archiver.simulator import Simulator
 
     _clear(folder)
@@ -154,9 +158,9 @@ def _lose_and_restore(folder: Path, archive: Archive) -> RestoreReport:
         RestoreOptions(prefer="disk"),
     )
     for line in report.healed:
-        click.echo(f"noticed   {line}")
+        click.echo(f"noticed   {visible(line)}")
     for line in report.problems:
-        click.echo(f"failed    {line}")
+        click.echo(f"failed    {visible(line)}")
     click.echo(f"restored  {target / path}, its SHA-256 checked while it was written")
     return report
 
@@ -178,7 +182,9 @@ def _largest_output(archive: Archive) -> tuple[str, str]:
 
 
 def _tell_next(folder: Path) -> None:
-    program = f"archiver -c {folder / 'config.toml'}"
+    name = Path(sys.argv[0]).name
+    archiver = sys.argv[0] if name == "archiver" and shutil.which(name) is None else "archiver"
+    program = f"{archiver} -c {folder / 'config.toml'}"
     _title("5. Look around")
     for what, arguments in (
         ("the newest generations", "ls --limit 10"),
@@ -191,9 +197,9 @@ def _tell_next(folder: Path) -> None:
         ),
     ):
         is_bare = "--from" in arguments
-        click.echo(f"  # {what}\n  {'archiver' if is_bare else program} {arguments}")
+        click.echo(f"  # {what}\n  {archiver if is_bare else program} {arguments}")
 
 
 def _title(text: str) -> None:
     click.echo()
-    click.secho(text, bold=True)
+    click.echo(heading(text))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import click
 
+from archiver.errors import ArchiverError
+from archiver.index import Index, queries
 from archiver.index.queries import Filters
 from archiver.model import Kind, Role, State
 from archiver.units import parse_time
@@ -79,3 +81,13 @@ def make_filters(ids: tuple[str, ...] = (), text: str | None = None, **given: An
         until=given["until"],
         limit=given["limit"],
     )
+
+
+def check_accounts(index: Index, names: Collection[str], configured: Collection[str]) -> None:
+    """Raise ArchiverError for an account that neither the config nor the index knows."""
+    for name in names:
+        if name in configured or any(queries.count(index, Filters(accounts=(name,)))):
+            continue
+        listed = {account for account, _, _ in queries.count(index, Filters())}
+        known = ", ".join(sorted(listed | set(configured)))
+        raise ArchiverError(f"there is no account {name!r}; known are: {known}")

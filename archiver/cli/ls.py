@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from archiver.actions.archive import utc_now
-from archiver.cli.filters import filter_options, make_filters
+from archiver.cli.filters import check_accounts, filter_options, make_filters
 from archiver.cli.output import (
     print_csv,
     print_json_line,
@@ -53,8 +53,10 @@ def command(settings: Settings, /, as_json: bool, as_csv: bool, **given: Any) ->
 
 def print_found(settings: Settings, filters: queries.Filters, as_json: bool, as_csv: bool) -> int:
     """Print what the filters choose, in the wanted form."""
-    index = open_index(settings.load().archive.state_dir)
+    config = settings.load()
+    index = open_index(config.archive.state_dir)
     try:
+        check_accounts(index, filters.accounts, config.accounts)
         found = queries.find(index, filters)
         if as_csv:
             print_csv((describe(known) for known in found), COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 import unicodedata
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,24 @@ import click
 from archiver.units import format_duration, format_time
 
 GAP = "  "
+NEVER_CUT = ("ID", "FILE")
+"""Columns that a person copies from: half an id is none."""
+_CONTROLS = {
+    code: f"\\u{code:04x}"
+    for codes in (range(0x7F, 0xA0), range(0x2028, 0x202F), range(0x2066, 0x206A))
+    for code in codes
+}
+"""What terminals may obey and JSON may hold as it is; below U+0020 JSON itself escapes."""
 
 
 def print_json(document: object) -> None:
     """Print one JSON document, indented."""
-    click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2).translate(_CONTROLS))
 
 
 def print_json_line(document: object) -> None:
     """Print one line of JSON Lines."""
-    click.echo(json.dumps(plain(document), ensure_ascii=False))
+    click.echo(json.dumps(plain(document), ensure_ascii=False).translate(_CONTROLS))
 
 
 def print_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
@@ -36,8 +46,8 @@ def print_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> N
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     for row in rows:
-        values = (plain(row.get(column)) for column in columns)
-        writer.writerow(["" if value is None else value for value in values])
+        values = ["" if row.get(name) is None else str(plain(row[name])) for name in columns]
+        writer.writerow([visible(value) for value in values] if is_terminal() else values)
 
 
 def plain(value: Any) -> Any:
@@ -62,16 +72,60 @@ def plain(value: Any) -> Any:
 def print_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> None:
-    """Print aligned columns, those named by `right` to the right; lines fit the terminal."""
+    """Print aligned columns, those named by `right` to the right.
+
+    Lines fit the terminal: their ends are cut, but never what NEVER_CUT names.
+    """
     body = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(head, *body, strict=True)]
+    room = _room(head, widths)
     for number, row in enumerate([list(head), *body]):
         cells = [
             pad(cell, size, name in right)
             for cell, size, name in zip(row, widths, head, strict=True)
         ]
-        line = _cut(GAP.join(cells).rstrip())
-        click.echo(click.style(line, bold=True) if number == 0 and is_terminal() else line)
+        line = GAP.join(cells).rstrip()
+        line = line if room is None else shorten(line, room)
+        click.echo(heading(line) if number == 0 else line)
+
+
+def _room(head: Sequence[str], widths: Sequence[int]) -> int | None:
+    """How many columns a line may take; None when nobody watches."""
+    if not is_terminal():
+        return None
+    ends = accumulate(size + len(GAP) for size in widths)
+    needed = [end - len(GAP) + 1 for end, name in zip(ends, head, strict=True) if name in NEVER_CUT]
+    return max(shutil.get_terminal_size().columns, *needed, 1)
+
+
+def heading(text: str) -> str:
+    """Make a heading stand out for a person; $NO_COLOR is honoured (no-color.org)."""
+    return click.style(text, bold=True) if is_terminal() and not is_plain_wanted() else text
+
+
+def is_plain_wanted() -> bool:
+    """Whether $NO_COLOR asks for text without ornament."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def warn(line: str, *, err: bool = False) -> None:
+    """Print one line that needs attention; what strangers wrote in it obeys no terminal."""
+    click.echo(f"! {visible(line)}", err=err)
+
+
+def visible(text: str, *, indent: int = 0) -> str:
+    """Keep what can be seen of a stranger's text, and its lines, the later ones indented.
+
+    Escape sequences would let a prompt write over the screen or set its title.
+    """
+    lines = ("".join(map(_visible_character, line)) for line in text.splitlines())
+    return ("\n" + " " * indent).join(lines)
+
+
+def _visible_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else ""
 
 
 def is_terminal() -> bool:
@@ -99,20 +153,18 @@ def pad(text: str, size: int, to_right: bool = False) -> str:
 
 def shorten(text: str, size: int) -> str:
     """Cut a text to a number of columns, with an ellipsis where something is missing."""
-    if width(text) <= size:
-        return text
-    while text and width(text) >= size:
-        text = text[:-1]
-    return text + "…"
+    columns = kept = 0
+    for position, character in enumerate(text, start=1):
+        columns += width(character)
+        if columns > size:
+            return text[:kept] + "…"
+        if columns < size:
+            kept = position
+    return text
 
 
 def _one_line(text: str) -> str:
-    words = " ".join(text.split())
-    return "".join(character for character in words if character.isprintable())
-
-
-def _cut(line: str) -> str:
-    return shorten(line, shutil.get_terminal_size().columns) if is_terminal() else line
+    return visible(" ".join(text.split()))
 
 
 def relative(moment: datetime | None, now: datetime) -> str:

@@ -6,9 +6,9 @@ import time
 
 import click
 
-from archiver.actions.marker import check_marker
-from archiver.actions.rebuild import RebuildReport, rebuild
-from archiver.cli.output import print_json
+from archiver.actions.prepare import rebuild_from
+from archiver.actions.rebuild import RebuildReport
+from archiver.cli.output import print_json, warn
 from archiver.cli.settings import Settings
 from archiver.cli.sources import open_source
 from archiver.errors import ArchiverError
@@ -37,9 +37,7 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
             raise ArchiverError(
                 f"the index in {config.archive.state_dir} is not empty: move it away first"
             )
-        report = rebuild(archive.index, destination)
-        if destination.name in archive.destinations:
-            check_marker(archive.index, destination, archive.clock)
+        report = rebuild_from(archive, destination)
     _print(report, time.monotonic() - started_at, as_json)
     return 3 if report.broken_count else 0
 
@@ -58,4 +56,4 @@ def _print(report: RebuildReport, seconds: float, as_json: bool) -> None:
         return
     click.echo(f"{report.sidecars} generations taken over, {rate:.0f} a second.")
     for line in report.broken:
-        click.echo(f"! {line}")
+        warn(line)

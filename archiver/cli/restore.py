@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,27 @@ from archiver.actions.restore import (
     RestoreReport,
     restore,
 )
-from archiver.cli.filters import filter_options, make_filters, values_of
-from archiver.cli.output import print_json
+from archiver.cli.filters import check_accounts, filter_options, make_filters, values_of
+from archiver.cli.output import print_json, warn
 from archiver.cli.settings import Settings
-from archiver.cli.sources import is_address, open_source
-from archiver.errors import ArchiveMissing
-from archiver.index import Index, open_temporary_index
+from archiver.cli.sources import load_config_of, open_source
+from archiver.config import Config
+from archiver.errors import ArchiveMissing, ArchiverError
+from archiver.index import Index, open_temporary_index, queries
 from archiver.storage.base import Destination
 from archiver.units import format_size
 
 EXIT_INCOMPLETE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What is restored from; `accounts` are those of the config, when it was read."""
+
+    index: Index
+    destinations: Mapping[str, Destination]
+    accounts: Collection[str] = ()
+    broken: tuple[str, ...] = ()
 
 
 @click.command("restore")
@@ -79,43 +90,63 @@ def command(
         is_dry_run=dry_run,
         prefer=source,
     )
+    filters = make_filters(ids=ids, **given)
     with ExitStack() as stack:
-        index, sources, broken = _open(settings, source, endpoint_url, stack)
+        origin = _open(settings, source, endpoint_url, stack)
+        check_accounts(origin.index, filters.accounts, origin.accounts)
+        not_found = _not_found(origin.index, filters)
         report = restore(
-            index,
-            sources,
+            origin.index,
+            origin.destinations,
             _open_target(target, stack, dry_run),
             target,
-            make_filters(ids=ids, **given),
+            filters,
             options,
             stack.enter_context(_progress(settings)),
         )
-    report.problems += broken
+    report.problems += [*not_found, *origin.broken]
     _print(report, target, dry_run, as_json)
     return EXIT_INCOMPLETE if report.problems else 0
 
 
 def _open(
     settings: Settings, source: str | None, endpoint_url: str | None, stack: ExitStack
-) -> tuple[Index, Mapping[str, Destination], list[str]]:
+) -> _Origin:
     """Open the index and where to read from; from an address, an index is made on the fly."""
-    from archiver.wiring import open_archive
-
-    if source is None or not is_address(source):
-        archive = stack.enter_context(open_archive(settings.load()))
-        if source is not None and source not in archive.destinations:
-            raise ArchiveMissing(
-                f"there is no destination {source!r}; the config has "
-                f"{', '.join(archive.destinations)}"
-            )
-        return archive.index, archive.destinations, []
+    if source is None:
+        return _open_config(settings.load(), stack)
+    config = load_config_of(settings, source)
+    if config is not None:
+        return _open_config(config, stack)
     destination = stack.enter_context(open_source(source, endpoint_url, None))
     index = open_temporary_index()
     stack.callback(index.close)
     found: RebuildReport = rebuild(index, destination)
     if not found.sidecars:
         raise ArchiveMissing(f"there are no sidecars at {source}: is this the root of an archive?")
-    return index, {destination.name: destination}, found.broken
+    return _Origin(index, {destination.name: destination}, broken=tuple(found.broken))
+
+
+def _open_config(config: Config, stack: ExitStack) -> _Origin:
+    from archiver.wiring import open_archive
+
+    archive = stack.enter_context(open_archive(config))
+    return _Origin(archive.index, archive.destinations, config.accounts)
+
+
+def _not_found(index: Index, filters: queries.Filters) -> list[str]:
+    """Name the ids that stand for nothing; raises ArchiverError when all of them do."""
+    is_filtered = replace(filters, ids=(), limit=None) != queries.Filters()
+    where = "that the filters choose" if is_filtered else "of this id here"
+    one_by_one = (replace(filters, ids=(one,), limit=1) for one in dict.fromkeys(filters.ids))
+    problems = [
+        f"{one.ids[0]!r}: there is no generation {where}; `archiver ls` lists them"
+        for one in one_by_one
+        if not any(queries.find(index, one))
+    ]
+    if problems and len(problems) == len(set(filters.ids)):
+        raise ArchiverError("\n".join(problems))
+    return problems
 
 
 def _open_target(target: Path, stack: ExitStack, is_dry_run: bool) -> Destination:
@@ -152,6 +183,6 @@ def _print(report: RestoreReport, target: Path, is_dry_run: bool, as_json: bool)
         f"generations {verb} to {target}{also}."
     )
     for line in report.healed:
-        click.echo(f"! a bad copy was replaced by a good one: {line}")
+        warn(f"a bad copy was replaced by a good one: {line}")
     for line in report.problems:
-        click.echo(f"! {line}", err=True)
+        warn(line, err=True)

@@ -11,7 +11,7 @@ from archiver.actions.archive import Archive
 from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
 from archiver.cli.filters import TIME
 from archiver.cli.interrupt import stopping
-from archiver.cli.output import is_terminal, print_json, print_table
+from archiver.cli.output import is_terminal, print_json, print_table, warn
 from archiver.cli.settings import Settings
 from archiver.cli.status import tell
 from archiver.cli.watching import make_observer
@@ -63,7 +63,7 @@ def command(
     if dry_run:
         from archiver.cli.dry_run import dry_run as show_what_would_happen
 
-        return show_what_would_happen(config, accounts, options.walk, as_json)
+        return show_what_would_happen(config, accounts, options, as_json)
     with (
         run_lock(config.archive.state_dir, wait=wait_lock),
         open_archive(config, create_index=True) as archive,
@@ -127,16 +127,18 @@ def print_summary(summary: RunSummary) -> None:
         click.echo(
             f"\n{summary.total('files')} files kept, {format_size(summary.total('size_bytes'))}."
         )
+    elif summary.total("archived"):
+        click.echo(f"\n{summary.total('archived')} generations caught up from good copies.")
     elif summary.media_requests == 0 and not summary.exit_code:
         click.echo("\nNothing new; no media was requested.")
     for name, count in summary.rebuilt.items():
         click.echo(f"The index was new: {count} generations were taken over from {name}.")
     for name, reason in summary.destinations_failed.items():
-        click.echo(f"! {name} was left out: {reason}")
+        warn(f"{name} was left out: {reason}")
     for problem in summary.problems:
-        click.echo(f"! {problem}")
+        warn(problem)
     for foreseen in summary.forecasts:
-        click.echo(f"! {tell(foreseen)}")
+        warn(tell(foreseen))
 
 
 def _line(name: str, account: AccountSummary) -> tuple[str, ...]:

@@ -35,8 +35,3 @@ class Settings:
     def shows_progress(self) -> bool:
         """Whether somebody is watching: progress bars go to terminals only."""
         return self.verbosity >= 0 and self.log_format == "auto" and sys.stderr.isatty()
-
-    @property
-    def command(self) -> str:
-        """How this program is called with the same config, for hints on what to do next."""
-        return "archiver" if self.config_path is None else f"archiver -c {self.config_path}"

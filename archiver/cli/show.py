@@ -11,13 +11,15 @@ import click
 
 from archiver.actions.archive import utc_now
 from archiver.cli.ls import describe
-from archiver.cli.output import print_json, print_table, relative
+from archiver.cli.output import print_json, print_table, relative, visible
 from archiver.cli.settings import Settings
 from archiver.errors import ArchiverError
 from archiver.index import open_index, queries
 from archiver.index.queries import Copy
 from archiver.index.rows import Known
 from archiver.units import format_size
+
+INDENT = 17
 
 
 @click.command("show")
@@ -97,7 +99,7 @@ def _print(known: Known, copies: list[Copy]) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(f"{name + ':':<17}{value}")
+            click.echo(f"{name + ':':<{INDENT}}{visible(value, indent=INDENT)}")
     _print_files(known, copies)
 
 
@@ -105,20 +107,21 @@ def _print_files(known: Known, copies: list[Copy]) -> None:
     rows = [
         (
             media.role.value,
-            media.path,
             format_size(media.digest.size_bytes),
             media.digest.sha256[:12],
             ", ".join(copy.receipt.destination for copy in copies if copy.asset_key == media.key),
+            media.path,
         )
         for media in (asset.media for asset in known.assets)
         if media is not None
     ]
     if rows:
         click.echo()
-        print_table(("ROLE", "FILE", "SIZE", "SHA-256", "COPIES"), rows, right=("SIZE",))
+        print_table(("ROLE", "SIZE", "SHA-256", "COPIES", "FILE"), rows, right=("SIZE",))
     for asset in known.assets:
         if asset.missing is not None:
-            click.echo(f"{asset.missing.state.value}: {asset.missing.key}: {asset.missing.reason}")
+            missing = asset.missing
+            click.echo(visible(f"{missing.state.value}: {missing.key}: {missing.reason}", indent=2))
 
 
 def _moment(moment: datetime | None, now: datetime) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archiver.errors import ArchiveMissing
+from archiver.errors import ArchiveMissing, ConfigInvalid
 from archiver.storage.base import Destination
 
 if TYPE_CHECKING:
+    from archiver.cli.settings import Settings
     from archiver.config import Config
 
 
@@ -18,20 +20,50 @@ def is_address(source: str) -> bool:
     return "://" in source or "/" in source or source in (".", "..")
 
 
+def load_config_of(settings: Settings, source: str) -> Config | None:
+    """Load the config when `source` is a name in it; None when it is an address or a directory.
+
+    Raises ArchiveMissing when it is neither.
+    """
+    if is_address(source):
+        return None
+    try:
+        config = settings.load()
+    except ConfigInvalid:
+        if Path(source).is_dir():
+            return None
+        raise
+    if source in config.destinations:
+        return config
+    if Path(source).is_dir():
+        return None
+    raise _unknown(source, config)
+
+
+def _unknown(source: str, config: Config | None) -> ArchiveMissing:
+    names = "there is no config" if config is None else ", ".join(config.destinations)
+    return ArchiveMissing(
+        f"there is no destination and no directory {source!r} (destinations of the config: {names})"
+    )
+
+
 @contextmanager
 def open_source(
     source: str, endpoint_url: str | None, config: Config | None
 ) -> Iterator[Destination]:
-    """Open what --from names; raises ArchiveMissing when it is neither name nor address."""
+    """Open what --from names; raises ArchiveMissing when it is neither name nor address.
+
+    A name of the config comes before a directory of that name.
+    """
     from archiver.storage.urls import open_url
     from archiver.wiring import require_destination
 
-    if is_address(source):
-        destination = open_url(source, endpoint_url=endpoint_url)
-    elif config is not None:
+    if config is not None and source in config.destinations:
         destination = require_destination(config, source)
+    elif is_address(source) or Path(source).is_dir():
+        destination = open_url(source, endpoint_url=endpoint_url)
     else:
-        raise ArchiveMissing(f"{source!r} is a name, and there is no config that knows it")
+        raise _unknown(source, config)
     try:
         yield destination
     finally:

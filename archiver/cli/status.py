@@ -9,7 +9,7 @@ import click
 from archiver.actions.archive import utc_now
 from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.status import AccountStatus, status
-from archiver.cli.output import print_json, print_table, relative
+from archiver.cli.output import print_json, print_table, relative, warn
 from archiver.cli.settings import Settings
 from archiver.index import open_index
 from archiver.model import State
@@ -41,7 +41,7 @@ def command(settings: Settings, as_json: bool) -> int:
         _print(accounts)
         for foreseen in forecasts.values():
             if foreseen.lost:
-                click.echo(f"! {tell(foreseen)}")
+                warn(tell(foreseen))
     return 0
 
 
@@ -81,14 +81,14 @@ def _print(accounts: list[AccountStatus]) -> None:
             "PROVIDER",
             "LISTED",
             "ARCHIVED",
-            "IN PROGRESS",
             "WAITING",
-            "EXCLUDED",
             "LOST",
+            "AT RISK",
+            "LAST SUCCESS",
+            "IN PROGRESS",
+            "EXCLUDED",
             "FILES",
             "SIZE",
-            "LAST SUCCESS",
-            "AT RISK",
         ),
         [
             (
@@ -96,14 +96,14 @@ def _print(accounts: list[AccountStatus]) -> None:
                 one.provider,
                 str(one.listed),
                 str(one.counts[State.ARCHIVED]),
-                str(one.counts[State.IN_PROGRESS]),
                 str(one.counts[State.PENDING] + one.counts[State.FAILED]),
-                str(one.counts[State.EXCLUDED]),
                 str(one.counts[State.LOST]),
+                _risk(one),
+                relative(one.last_success_at, now),
+                str(one.counts[State.IN_PROGRESS]),
+                str(one.counts[State.EXCLUDED]),
                 str(one.files),
                 format_size(one.size_bytes),
-                relative(one.last_success_at, now),
-                _risk(one),
             )
             for one in accounts
         ],
@@ -111,7 +111,7 @@ def _print(accounts: list[AccountStatus]) -> None:
     )
     for one in accounts:
         if one.last_error:
-            click.echo(f"! {one.account}: {one.last_error}")
+            warn(f"{one.account}: {one.last_error}")
 
 
 def _risk(account: AccountStatus) -> str:

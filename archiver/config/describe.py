@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archiver.config.schema import Config, config_model
+from archiver.redaction import hide_in_text
 
 HIDDEN = "(hidden)"
 
@@ -14,6 +15,8 @@ HIDDEN = "(hidden)"
 def as_document(config: Config) -> dict[str, Any]:
     """The config in effect as plain data; a secret in it shows only where it is kept."""
     document = config.model_dump(mode="json", exclude_none=True)
+    if config.schedule.cron is not None:
+        del document["schedule"]["every"]  # one of the two counts, and a config may have only one
     return {name: _without_secrets(section) for name, section in document.items()}
 
 
@@ -37,7 +40,7 @@ def _without_secrets(value: Any) -> Any:
         return {name: _without_secrets(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
-    return value
+    return hide_in_text(value) if isinstance(value, str) else value
 
 
 def _table(path: list[str], table: Mapping[str, Any]) -> list[str]:
@@ -61,4 +64,4 @@ def _value(value: Any) -> str:
         return f"{{ {inner} }}"
     if isinstance(value, list):
         return f"[{', '.join(_value(item) for item in value)}]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

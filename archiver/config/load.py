@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,9 +15,23 @@ from pydantic import BaseModel, ValidationError
 from archiver.config.problems import describe
 from archiver.config.schema import Config, config_model
 from archiver.errors import ConfigInvalid
+from archiver.providers import PROVIDERS
+from archiver.providers.base import Parameters, Provider
+from archiver.units import format_duration
 
 ENVIRONMENT_PREFIX = "ARCHIVER__"
 FILE_SUFFIX = "_FILE"
+_TOML_STARTS = ("[", "{", '"', "'")
+_UNAVAILABLE = (
+    "archive.xmp",
+    "schedule.cron",
+    "transfer.executor",
+    "transfer.dask_scheduler",
+    "alerts.ping_url",
+    "alerts.apprise",
+    "alerts.textfile",
+)
+"""Options of the format that nothing obeys yet: to accept them would be a false promise."""
 
 
 def find_config(given: Path | None, environment: Mapping[str, str] | None = None) -> Path:
@@ -26,15 +42,22 @@ def find_config(given: Path | None, environment: Mapping[str, str] | None = None
         if not path.is_file():
             raise ConfigInvalid(f"there is no config at {path}")
         return path
-    home = Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    folders = [Path("/etc/archiver"), home / "archiver"]
-    if env.get("CONFIGURATION_DIRECTORY"):
-        folders.append(Path(env["CONFIGURATION_DIRECTORY"].partition(":")[0]))
-    candidates = [folder / "config.toml" for folder in reversed(folders)]
+    candidates = [folder / "config.toml" for folder in _folders(env)]
     for path in candidates:
         if path.is_file():
             return path
     raise ConfigInvalid("there is no config; looked for", tuple(str(path) for path in candidates))
+
+
+def _folders(env: Mapping[str, str]) -> list[Path]:
+    """Name the folders that may hold a config; a user without a home has none there."""
+    given, xdg, home = (
+        env.get(name, "") for name in ("CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", "HOME")
+    )
+    folders = [Path(given.partition(":")[0])] if given else []
+    if xdg or home:
+        folders.append((Path(xdg) if xdg else Path(home) / ".config") / "archiver")
+    return [*folders, Path("/etc/archiver")]
 
 
 def load_config(given: Path | None, environment: Mapping[str, str] | None = None) -> Config:
@@ -69,7 +92,7 @@ def parse_config(
     problems += _contradictions(config)
     if problems:
         raise ConfigInvalid(_title(name, problems), tuple(problems))
-    return config if folder is None else _anchor(config, folder.absolute())
+    return config if folder is None else _anchor(config, folder.absolute(), name)
 
 
 def _title(name: str, problems: list[str]) -> str:
@@ -94,7 +117,9 @@ def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> list[s
 
 
 def _parse(text: str) -> Any:
-    """Read an environment value as TOML would, and as plain text when it is none."""
+    """Read lists, tables and quoted text as TOML; the rest is plain text, also a key of digits."""
+    if not text.startswith(_TOML_STARTS):
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -113,7 +138,7 @@ def _set(document: dict[str, Any], path: list[str], value: Any) -> bool:
 
 def _contradictions(config: Config) -> list[str]:
     """Find mistakes that only show when several options are held together."""
-    problems = []
+    problems = _not_available(config)
     if isinstance(config.archive.require, tuple):
         problems += [
             f"archive.require names {name!r}, which is no destination"
@@ -127,32 +152,89 @@ def _contradictions(config: Config) -> list[str]:
     return problems + _too_slow(config)
 
 
+def _not_available(config: Config) -> list[str]:
+    problems = []
+    for place in _UNAVAILABLE:
+        section, _, name = place.partition(".")
+        options: BaseModel = getattr(config, section)
+        if getattr(options, name) != type(options).model_fields[name].default:
+            problems.append(f"{place} is not available in this version: leave it out")
+    return problems
+
+
 def _too_slow(config: Config) -> list[str]:
     """A poll interval that cannot meet a retention is refused before it loses anything."""
     problems = []
-    for name, account in config.accounts.items():
-        every = account.every or config.schedule.every
-        if account.retention is not None and every * 2 > account.retention:
+    for name, (provider, every) in config.poll_intervals.items():
+        own, retention = config.accounts[name].retention, _retention(config, name)
+        if every <= timedelta(0):
+            problems.append(f"accounts.{name} is asked every 0s; every should be longer")
+        elif retention is not None and every * 2 > retention:
+            source = (
+                "" if own is not None else f" (as {provider} says; retention would overrule it)"
+            )
             problems.append(
-                f"accounts.{name}: files stay {account.retention} but it is asked every {every}; "
-                "two runs must fit into the retention"
+                f"accounts.{name}: files stay {format_duration(retention)}{source} but it is asked "
+                f"every {format_duration(every)}; two runs must fit into the retention"
             )
     return problems
 
 
-def _anchor(config: Config, folder: Path) -> Config:
+def _retention(config: Config, name: str) -> timedelta | None:
+    """How long files stay: the user's word, else what the provider says of such an account."""
+    options = config.accounts[name]
+    if options.retention is not None:
+        return options.retention
+    module: Any = import_module(PROVIDERS[options.provider])
+    found: Provider = module.open_provider(name, options, _NoApi())
+    return found.capabilities.retention
+
+
+class _NoApi:
+    """The `Api` of a provider that is opened only to tell its capabilities; never asked."""
+
+    def get_json(self, path: str, parameters: Parameters | None = None) -> object:
+        """Never called: to open a provider connects nowhere."""
+        raise NotImplementedError(path)
+
+    def get_text(self, path: str, parameters: Parameters | None = None) -> str:
+        """Never called."""
+        raise NotImplementedError(path)
+
+
+def _anchor(config: Config, folder: Path, title: str) -> Config:
     """Take relative paths from the config's own folder, wherever the command was started."""
-    archive = config.archive.model_copy(
-        update={"state_dir": folder / config.archive.state_dir.expanduser()}
-    )
-    destinations = {
-        name: _anchored(options, folder) for name, options in config.destinations.items()
-    }
-    return config.model_copy(update={"archive": archive, "destinations": destinations})
+    problems: list[str] = []
+    anchored = _anchored(config, folder, "", problems)
+    if problems:
+        raise ConfigInvalid(_title(title, problems), tuple(problems))
+    return cast("Config", anchored)
 
 
-def _anchored(options: BaseModel, folder: Path) -> BaseModel:
-    path = getattr(options, "path", None)
-    if not isinstance(path, Path):
-        return options
-    return options.model_copy(update={"path": folder / path.expanduser()})
+def _anchored(value: Any, folder: Path, place: str, problems: list[str]) -> Any:
+    """Copy a value with all paths in it made absolute; one that leads nowhere is a problem."""
+    if isinstance(value, Path):
+        return _absolute(value, folder, place, problems)
+    if isinstance(value, BaseModel):
+        inner = {name: getattr(value, name) for name in type(value).model_fields}
+        made = _anchored(inner, folder, place, problems)
+        changed = {name: new for name, new in made.items() if new != inner[name]}
+        return value.model_copy(update=changed) if changed else value
+    if isinstance(value, dict):
+        return {
+            name: _anchored(one, folder, f"{place}.{name}".lstrip("."), problems)
+            for name, one in value.items()
+        }
+    if isinstance(value, tuple):
+        return tuple(_anchored(one, folder, place, problems) for one in value)
+    return value
+
+
+def _absolute(path: Path, folder: Path, place: str, problems: list[str]) -> Path:
+    try:
+        if "\0" in str(path):
+            raise RuntimeError("no path holds a NUL character")
+        return folder / path.expanduser()
+    except RuntimeError as error:  # what pathlib raises for "~nobody"
+        problems.append(f"{place} = {str(path)!r} is no path: {error}")
+        return path

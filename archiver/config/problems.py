@@ -40,10 +40,10 @@ def _line(details: ErrorDetails, document: Mapping[str, Any], model: type[BaseMo
 
 
 def _place(location: Iterable[str | int], document: Mapping[str, Any]) -> list[str]:
-    """Drop the steps that pydantic adds for unions: they stand in no file."""
+    """Drop the steps that pydantic adds for unions and for names: they stand in no file."""
     place: list[str] = []
     here: Any = document
-    steps = list(location)
+    steps = [step for step in location if step != "[key]"]
     for position, step in enumerate(steps):
         is_last = position == len(steps) - 1
         if isinstance(here, Mapping) and step not in here and not is_last:

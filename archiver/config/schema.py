@@ -36,7 +36,10 @@ class Section(BaseModel):
 
 def _check_name(name: str) -> str:
     if not _NAME.match(name):
-        raise ValueError("is no name: use a-z, 0-9, - and _, 40 at most")
+        raise ValueError(
+            "is no name: use lower-case letters a-z, digits, - and _ only, 40 at most, "
+            "and begin with a letter or a digit"
+        )
     return name
 
 

@@ -10,7 +10,13 @@ from email.utils import parsedate_to_datetime
 from archiver.errors import LinkRefused, MediaRejected, MediaUnavailable
 
 REFUSALS = (401, 403, 404, 410)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
+REDIRECTS = (301, 302, 303, 307, 308)
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+"""Nobody is waited for longer than a day: the header is a stranger's word."""
+STRONG_DATE_SECONDS = 60.0
+"""The margin that RFC 7232, 2.2.2 names for a date that shall prove anything."""
+_LENGTH = re.compile(r"\d{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)$")
 
 
 @dataclass(slots=True)
@@ -25,10 +31,25 @@ class Answer:
         return self.headers.get(name) or None
 
     @property
+    def has_no_file(self) -> bool:
+        """Whether the body, however long, is not the file: a redirect, or an error page."""
+        return self.status in REDIRECTS or self.status >= 400
+
+    @property
     def validator(self) -> str | None:
-        """What proves later that a file is the same: a strong ETag, else the date (RFC 9110)."""
+        """What proves later that a file is the same: a strong ETag, else a strong date.
+
+        A date is strong when it was well past as the answer was made (RFC 9110, 8.8.2.2): a
+        file that is written twice in one second has the same one.
+        """
         etag = self.header("etag")
-        return etag if etag and not etag.startswith("W/") else self.header("last-modified")
+        if etag and not etag.startswith("W/"):
+            return etag
+        modified_at, made_at = _moment(self.header("last-modified")), _moment(self.header("date"))
+        if modified_at is None or made_at is None:
+            return None
+        age_seconds = (made_at - modified_at).total_seconds()
+        return self.header("last-modified") if age_seconds >= STRONG_DATE_SECONDS else None
 
     @property
     def total_bytes(self) -> int | None:
@@ -38,7 +59,7 @@ class Answer:
             return int(part[3]) if part and part[3] != "*" else None
         length = self.header("content-length") or ""
         is_plain = "transfer-encoding" not in self.headers
-        return int(length) if length.isdecimal() and is_plain else None
+        return int(length) if _LENGTH.fullmatch(length) and is_plain else None
 
     def continues(self, received_bytes: int, validator: str | None) -> bool:
         """Tell whether a 206 goes on where the last connection broke off, in the same file."""
@@ -85,14 +106,23 @@ def judge(answer: Answer) -> None:
 
 
 def retry_after_seconds(answer: Answer) -> float | None:
-    """Read Retry-After, as seconds or as a date."""
+    """Read Retry-After, as seconds or as a date; a day at most."""
     value = answer.header("retry-after")
     if value is None:
         return None
     if value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        return min(float(value), LONGEST_RETRY_AFTER_SECONDS)
+    moment = _moment(value)
+    if moment is None:
         return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _moment(value: str | None) -> datetime | None:
+    """Read a date of HTTP; None for what is none."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -10,31 +10,41 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, quote, urljoin
 
 import certifi
 import pycurl
 
 from archiver import __version__
-from archiver.errors import AddressForbidden, Interrupted, MediaRejected, MediaUnavailable
-from archiver.fetch.answer import Answer, HeaderReader, judge
+from archiver.errors import (
+    AddressForbidden,
+    Interrupted,
+    MediaError,
+    MediaRejected,
+    MediaUnavailable,
+)
+from archiver.fetch.answer import REDIRECTS, Answer, HeaderReader, judge
 from archiver.fetch.breaker import Breakers
-from archiver.fetch.guard import check_link
+from archiver.fetch.guard import check_link, is_public
 from archiver.fetch.sockets import SocketOpener
-from archiver.fetch.watch import SpeedWatch
+from archiver.fetch.watch import MIN_BYTES_PER_SECOND, SpeedWatch
 from archiver.model import Link
 
 ATTEMPTS = 4
+PROGRESS_BYTES = 8 << 20
+"""An attempt that brought the file on by so much does not count: large files break off often."""
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
 MAX_REDIRECTS = 8
 CONNECT_TIMEOUT_SECONDS = 20
 RECEIVE_BYTES = 256 << 10
 RANGE_NOT_SATISFIABLE = 416
-REDIRECTS = (301, 302, 303, 307, 308)
+MAX_IGNORED_BYTES = 64 << 10
+"""Of the body of an error or a redirect; behind that the connection is worth less."""
+_URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=~"
 
 
 class Receiver(Protocol):
@@ -56,13 +66,12 @@ class Credentials:
 
     def headers_for(self, url: str) -> Mapping[str, str]:
         """Return the headers when the address is on the origin, else none."""
-        ours, theirs = check_link(self.origin), check_link(url)
-        is_same = (ours.scheme, ours.hostname, ours.port) == (
-            theirs.scheme,
-            theirs.hostname,
-            theirs.port,
-        )
+        is_same = _origin(check_link(self.origin)) == _origin(check_link(url))
         return self.headers if is_same else {}
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80}.get(parts.scheme, 443)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +93,20 @@ class Fetched:
 
 
 class MediaEngine:
-    """Fetches files. One engine serves all threads of a process; `stopping` ends all it does."""
+    """Fetches files. One engine serves all threads of a process; `stopping` ends all it does.
 
-    def __init__(self, limits: Limits, stopping: threading.Event | None = None) -> None:
+    `is_allowed` judges the addresses that sockets are opened to, unless private ones are allowed.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        stopping: threading.Event | None = None,
+        is_allowed: Callable[[str], bool] = is_public,
+    ) -> None:
         self._limits = limits
         self._stopping = stopping or threading.Event()
+        self._is_allowed = is_allowed
         self._local = threading.local()
         self._lock = threading.Lock()
         self._hosts: dict[str, threading.Semaphore] = {}
@@ -106,39 +124,44 @@ class MediaEngine:
         """Bring one file to the receiver, whole as far as HTTP can tell; raises MediaError."""
         transfer = _Transfer(receiver, self._limits.max_file_bytes)
         used = credentials if link.with_credentials else None
-        host = check_link(link.url).netloc
+        url = quote(link.url.strip(), safe=_URL_CHARACTERS, errors="replace")
+        host = check_link(url).netloc
         self._breakers.check(host)
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
-                fetched = self._follow(link.url, transfer, used)
+                fetched = self._follow(url, transfer, used)
                 self._breakers.worked(host)
                 return fetched
             except MediaUnavailable as error:
+                attempt = 1 if transfer.has_come_on() else attempt
                 wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 4 ** (attempt - 1)
-                if attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS:
+                is_over = attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS
+                if self._stopping.is_set() or (not is_over and self._stopping.wait(wait)):
+                    raise Interrupted("the transfer was stopped") from None
+                if is_over:
                     self._breakers.failed(host)
                     raise
-                if self._stopping.wait(wait):
-                    raise Interrupted("the transfer was stopped") from None
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            attempt += 1
 
     def _follow(self, url: str, transfer: _Transfer, credentials: Credentials | None) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             parts = check_link(url)
             headers = dict(credentials.headers_for(url)) if credentials else {}
-            with self._host(parts.netloc):
+            credentials = credentials if headers else None  # a way that left us never comes back
+            with self._host(parts.hostname or ""):
                 answer = self._request(url, transfer, headers)
             if answer.status not in REDIRECTS:
                 return transfer.end(answer)
-            url = urljoin(url, answer.header("location") or "")
+            url = _redirected(url, answer)
         raise AddressForbidden(f"the link redirects more than {MAX_REDIRECTS} times")
 
     def _request(self, url: str, transfer: _Transfer, headers: dict[str, str]) -> Answer:
         with self._lock:
             self._requests += 1
         handle, reader = self._handle(), HeaderReader()
-        opener = SocketOpener(self._limits.allow_private_hosts)
-        watch = SpeedWatch(self._stopping)
+        opener = SocketOpener(self._is_address_allowed)
+        watch = SpeedWatch(self._stopping, min_bytes_per_second=self._slowest)
         headers.update(transfer.resume_headers())
 
         def receive(chunk: bytes) -> int:
@@ -153,7 +176,8 @@ class MediaEngine:
         try:
             handle.perform()
         except pycurl.error as error:
-            raise transfer.failure or opener.failure or _explain(*error.args) from None
+            if not reader.answer.has_no_file:
+                raise transfer.failure or opener.failure or _explain(*error.args) from None
         finally:
             opener.release()
         return reader.answer
@@ -169,9 +193,18 @@ class MediaEngine:
         handle.setopt(pycurl.MAX_RECV_SPEED_LARGE, self._limits.bytes_per_second)
         return handle
 
-    def _host(self, netloc: str) -> threading.Semaphore:
+    def _is_address_allowed(self, address: str) -> bool:
+        return self._limits.allow_private_hosts or self._is_allowed(address)
+
+    @property
+    def _slowest(self) -> int:
+        """A host is not blamed for a speed that is our own limit."""
+        ours = self._limits.bytes_per_second
+        return min(MIN_BYTES_PER_SECOND, ours // 2) if ours else MIN_BYTES_PER_SECOND
+
+    def _host(self, name: str) -> threading.Semaphore:
         with self._lock:
-            return self._hosts.setdefault(netloc, threading.Semaphore(self._limits.per_host))
+            return self._hosts.setdefault(name, threading.Semaphore(self._limits.per_host))
 
 
 _OPTIONS: Mapping[int, int | str] = {
@@ -187,7 +220,22 @@ _OPTIONS: Mapping[int, int | str] = {
 }
 
 
-def _explain(code: int, reason: str = "") -> MediaUnavailable:
+def _redirected(url: str, answer: Answer) -> str:
+    """Say where a redirect leads; what that address may be is judged before it is asked."""
+    location = answer.header("location")
+    if location is None:
+        raise MediaRejected(
+            f"the media host answered {answer.status} without an address", http_status=answer.status
+        )
+    try:
+        return urljoin(url, quote(location.encode("iso-8859-1"), safe=_URL_CHARACTERS))
+    except ValueError:
+        raise AddressForbidden("the link redirects to what is no valid address") from None
+
+
+def _explain(code: int, reason: str = "") -> MediaError:
+    if code == pycurl.E_URL_MALFORMAT:
+        return AddressForbidden("the link is no valid address")
     if code == pycurl.E_ABORTED_BY_CALLBACK:
         return MediaUnavailable("the media host stopped sending")
     return MediaUnavailable(f"the transfer failed: {reason or f'libcurl error {code}'}")
@@ -200,26 +248,35 @@ class _Transfer:
         self._receiver = receiver
         self._max_bytes = max_bytes
         self._received_bytes = 0
+        self._most_bytes = 0
+        self._ignored_bytes = 0
         self._body: Answer | None = None
         self._validator: str | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+
+    def has_come_on(self) -> bool:
+        """Tell whether the file is further than at any earlier call, by a good part."""
+        came_bytes = self._received_bytes - self._most_bytes
+        self._most_bytes = max(self._most_bytes, self._received_bytes)
+        return came_bytes >= PROGRESS_BYTES
 
     def resume_headers(self) -> Mapping[str, str]:
         """Ask for the rest, on the condition that it is still the same file."""
-        self._body, self.failure = None, None
+        self._body, self.failure, self._ignored_bytes = None, None, 0
         if self._received_bytes and self._validator:
             return {"Range": f"bytes={self._received_bytes}-", "If-Range": self._validator}
         return {}
 
     def receive(self, answer: Answer, chunk: bytes, watch: SpeedWatch) -> int:
         """Pass a part of a body on; returns other than its length to end the transfer."""
-        if answer.status in REDIRECTS or answer.status >= 400:
-            return len(chunk)
+        if answer.has_no_file:
+            self._ignored_bytes += len(chunk)
+            return len(chunk) if self._ignored_bytes <= MAX_IGNORED_BYTES else -1
         try:
             with watch.paused():
                 self._begin(answer)
                 self._take(chunk)
-        except Exception as error:
+        except BaseException as error:  # pycurl would print it and go on without it
             self.failure = error
             return -1
         return len(chunk)

@@ -11,6 +11,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from archiver.errors import AddressForbidden
 
+_IPV6_UNICAST = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),
+    ipaddress.ip_network("3fff::/20"),
+)
+"""Set aside by IANA (special-purpose registries), but public to `ipaddress` of Python 3.11."""
+
 
 def check_link(url: str) -> SplitResult:
     """Split a link, or raise AddressForbidden when it is no plain http or https address."""
@@ -29,25 +38,27 @@ def check_link(url: str) -> SplitResult:
 def is_public(address: str) -> bool:
     """Tell whether an IP address is one that a stranger's link may lead to.
 
-    IPv4 addresses dressed as IPv6 (mapped, 6to4, Teredo, NAT64) are judged by what they carry.
+    IPv4 addresses dressed as IPv6 (mapped, NAT64) are judged by what they carry, and so is what
+    a 6to4 address carries; Teredo is refused with the rest of its special network.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(_is_global(inner) for inner in (found, *_carried(found)))
+    if isinstance(found, ipaddress.IPv4Address):
+        return _is_global(found)
+    dressed = found.ipv4_mapped or _nat64(found)
+    if dressed is not None:
+        return _is_global(dressed)
+    is_own = found in _IPV6_UNICAST and _is_global(found)
+    return is_own and (found.sixtofour is None or _is_global(found.sixtofour))
 
 
 def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    is_special = any(address in network for network in _SPECIAL)
+    return address.is_global and not (address.is_multicast or address.is_reserved or is_special)
 
 
-def _carried(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> tuple[ipaddress.IPv4Address, ...]:
-    if isinstance(address, ipaddress.IPv4Address):
-        return ()
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in ipaddress.ip_network("64:ff9b::/96"):
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return tuple(inner for inner in found if inner is not None)
+def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address behind RFC 6052's well-known prefix: the only way out of some networks."""
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

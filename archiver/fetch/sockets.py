@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pycurl
 
 from archiver.errors import AddressForbidden
-from archiver.fetch.guard import is_public
 
 
 class SocketOpener:
-    """libcurl's hook for new connections. `failure` tells why one was refused."""
+    """libcurl's hook for new connections. `failure` tells why none of them was allowed."""
 
-    def __init__(self, allow_private_hosts: bool) -> None:
-        self._allow_private_hosts = allow_private_hosts
+    def __init__(self, is_allowed: Callable[[str], bool]) -> None:
+        self._is_allowed = is_allowed
+        self._has_opened = False
         self.failure: AddressForbidden | None = None
         self._opened: list[socket.socket] = []
 
@@ -28,14 +29,19 @@ class SocketOpener:
         """Return a socket of the asked kind, or pycurl.SOCKET_BAD for a forbidden address."""
         family, kind, protocol, place = address
         if family not in (socket.AF_INET, socket.AF_INET6):
-            self.failure = AddressForbidden("the link leads to something that is no IP address")
-            return int(pycurl.SOCKET_BAD)
-        if not self._allow_private_hosts and not is_public(place[0]):
-            self.failure = AddressForbidden(
+            return self._refuse("the link leads to something that is no IP address")
+        if not self._is_allowed(place[0]):
+            return self._refuse(
                 f"the link leads to {place[0]}, which is not public"
                 " (transfer.allow_private_hosts = true would allow it)"
             )
-            return int(pycurl.SOCKET_BAD)
         opened = socket.socket(family, kind, protocol)
         self._opened.append(opened)
+        self._has_opened, self.failure = True, None
         return opened
+
+    def _refuse(self, reason: str) -> int:
+        """Refuse one address; a name may have others, and then their trouble is what counts."""
+        if not self._has_opened:
+            self.failure = AddressForbidden(reason)
+        return int(pycurl.SOCKET_BAD)

@@ -12,16 +12,21 @@ MIN_BYTES_PER_SECOND = 512
 
 
 class SpeedWatch:
-    """libcurl's progress hook: at least 512 bytes a second over each minute of waiting.
+    """libcurl's progress hook: so many bytes a second at least, over each minute of waiting.
 
     When `stopping` is set, the transfer ends at once.
     """
 
     def __init__(
-        self, stopping: threading.Event, clock: Callable[[], float] = time.monotonic
+        self,
+        stopping: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        min_bytes_per_second: int = MIN_BYTES_PER_SECOND,
     ) -> None:
         self._stopping = stopping
         self._clock = clock
+        self._min_bytes_per_second = min_bytes_per_second
         self._window_started_at = clock()
         self._window_started_bytes = 0
 
@@ -42,7 +47,7 @@ class SpeedWatch:
         if waited_seconds < WINDOW_SECONDS:
             return 0
         came_bytes = received_bytes - self._window_started_bytes
-        if came_bytes < MIN_BYTES_PER_SECOND * waited_seconds:
+        if came_bytes < self._min_bytes_per_second * waited_seconds:
             return 1
         self._window_started_at, self._window_started_bytes = self._clock(), received_bytes
         return 0

@@ -5,6 +5,6 @@ opens it, `listed` and `captured` write, `queries` and `ledger` read; `rows` map
 and the words of `archiver.model`.
 """
 
-from archiver.index.database import Index, open_index, open_temporary_index
+from archiver.index.database import Index, index_errors, open_index, open_temporary_index
 
-__all__ = ["Index", "open_index", "open_temporary_index"]
+__all__ = ["Index", "index_errors", "open_index", "open_temporary_index"]

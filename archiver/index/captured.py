@@ -6,7 +6,8 @@ these functions is called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,11 +28,12 @@ class Captured:
     """How one try to capture a generation ended.
 
     `receipts` are by asset key, SIDECAR for the sidecar. `next_try_at` is set when something
-    will be tried again.
+    will be tried again. `fingerprint` is what the generation was when the try began.
     """
 
     state: State
     reason: str | None
+    fingerprint: str | None = None
     media: tuple[Media, ...] = ()
     missing: tuple[Missing, ...] = ()
     receipts: tuple[tuple[str, Receipt], ...] = ()
@@ -39,8 +41,11 @@ class Captured:
     next_try_at: datetime | None = None
 
 
-def record(index: Index, number: int, captured: Captured) -> None:
-    """Write the outcome of one try, all of it in one transaction."""
+def record(index: Index, number: int, captured: Captured, now: datetime) -> None:
+    """Write the outcome of one try, all of it in one transaction.
+
+    A generation that was listed anew meanwhile, with other files or facts, is due again at once.
+    """
     with index.transaction() as db:
         for media in captured.media:
             _record_media(db, number, media)
@@ -50,7 +55,8 @@ def record(index: Index, number: int, captured: Captured) -> None:
         db.execute(
             "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
             " archived_at = COALESCE(:archived_at, archived_at),"
-            " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END"
+            " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
+            " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
             " WHERE number = :number",
             {
                 "number": number,
@@ -58,6 +64,36 @@ def record(index: Index, number: int, captured: Captured) -> None:
                 "reason": captured.reason,
                 "next_try_at": stamp_or_none(captured.next_try_at),
                 "archived_at": stamp_or_none(captured.archived_at),
+            },
+        )
+        if captured.state in (State.ARCHIVED, State.LOST):
+            db.execute(
+                "UPDATE generations SET state = 'pending', next_try_at = :now"
+                " WHERE number = :number AND (fingerprint IS NOT :fingerprint OR EXISTS"
+                " (SELECT 1 FROM assets WHERE generation = :number AND state = 'pending'))",
+                {"number": number, "now": stamp(now), "fingerprint": captured.fingerprint},
+            )
+
+
+def suspect_all(index: Index) -> None:
+    """After a run that died: whatever is due may be committed already (see `Known`)."""
+    with index.transaction() as db:
+        db.execute("UPDATE generations SET may_be_committed = 1 WHERE next_try_at IS NOT NULL")
+
+
+def complete_everywhere(index: Index, destinations: Collection[str], now: datetime) -> None:
+    """Make due what lacks a sidecar at one of these destinations: it is to be caught up."""
+    with index.transaction() as db:
+        db.execute(
+            "UPDATE generations SET next_try_at = :now WHERE next_try_at IS NULL"
+            " AND state IN ('archived', 'lost') AND :many > (SELECT COUNT(*) FROM copies c"
+            " WHERE c.generation = number AND c.key = :sidecar"
+            " AND c.destination IN (SELECT value FROM json_each(:names)))",
+            {
+                "now": stamp(now),
+                "many": len(destinations),
+                "sidecar": SIDECAR,
+                "names": json.dumps(sorted(destinations)),
             },
         )
 
@@ -79,14 +115,19 @@ def adopt(
 ) -> None:
     """Take over a generation from its sidecar, as when the index is made anew.
 
-    Called again for another destination's copy of the same sidecar it only adds the receipts.
+    Called again for another destination's sidecar of the same generation it adds what that one
+    knows more: a file that one destination holds is not missing because another lacks it.
     """
     with index.transaction() as db:
         row = db.execute(
-            "SELECT number FROM generations WHERE account = ? AND id = ?",
+            "SELECT number, stem FROM generations WHERE account = ? AND id = ?",
             [generation.account, generation.id],
         ).fetchone()
         number = row[0] if row else _adopt_generation(db, generation, stem, captured)
+        if row is not None:
+            if row[1] != stem:
+                raise ValueError(f"{generation.id} has another sidecar already, at {row[1]}")
+            _adopt_more(db, number, generation, stem, captured)
         _record_receipts(db, number, captured.receipts)
 
 
@@ -106,6 +147,36 @@ def _adopt_generation(db: Database, generation: Generation, stem: str, captured:
     for position, entry in enumerate(entries):
         _adopt_asset(db, number, entry, position, stem)
     return number
+
+
+def _adopt_more(
+    db: Database, number: int, generation: Generation, stem: str, captured: Captured
+) -> None:
+    """Add a further sidecar's files to a known generation, and judge its state anew.
+
+    What was committed tells more than a listing: its words replace those of a pending row.
+    """
+    row = next(db.query("SELECT state FROM generations WHERE number = ?", [number]))
+    if row["state"] == State.PENDING:
+        db.table("generations").update(number, generation_row(generation))
+    query = "SELECT key, state FROM assets WHERE generation = ?"
+    states = {row["key"]: row["state"] for row in db.query(query, [number])}
+    entries: tuple[Media | Missing, ...] = (*captured.media, *captured.missing)
+    for entry in entries:
+        if entry.key not in states:
+            _adopt_asset(db, number, entry, len(states), stem)
+        elif isinstance(entry, Media) and states[entry.key] != State.ARCHIVED:
+            _record_media(db, number, entry)
+    db.execute(
+        "UPDATE generations SET state = 'archived', reason = NULL, archived_at = :archived_at,"
+        " next_try_at = :next_try_at WHERE number = :number AND NOT EXISTS (SELECT 1 FROM assets"
+        " WHERE generation = :number AND state NOT IN ('archived', 'excluded'))",
+        {
+            "number": number,
+            "archived_at": stamp_or_none(captured.archived_at),
+            "next_try_at": stamp_or_none(captured.next_try_at),
+        },
+    )
 
 
 def _adopt_asset(

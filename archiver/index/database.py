@@ -5,18 +5,41 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from archiver.errors import ArchiveMissing
-from archiver.index.migrations import migrations
+from archiver.errors import ArchiveMissing, IndexUnavailable
+from archiver.index import migrations as schema
 
 FILE_NAME = "index.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
+_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 
 Row = Mapping[str, object]
+
+
+class _UpsertingDatabase(Database):
+    """sqlite_utils without its probe for upserts, which SQLite has known since 3.24 (2018).
+
+    The probe takes any error of the moment (a full disk, a lock) for an old SQLite, and the
+    older way that is used then drops rows without a word.
+    """
+
+    @property
+    def supports_on_conflict(self) -> bool:
+        """Always so."""
+        return True
 
 
 class Index:
@@ -27,22 +50,45 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._lock = threading.RLock()
-        self._db = Database(connection, execute_plugins=False)
+        self._db = _UpsertingDatabase(connection, execute_plugins=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
-        """Write: everything inside is committed durably together, or not at all."""
+        """Write: everything inside is committed durably together, or not at all.
+
+        Inside another transaction only this part is taken back when it fails.
+        """
         with self._lock:
             if self._db.conn.in_transaction:
-                yield self._db
+                with self._db.atomic():
+                    yield self._db
                 return
             self._db.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.conn.execute("COMMIT")
             except BaseException:
                 self._db.conn.rollback()
                 raise
-            self._db.conn.execute("COMMIT")
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; the write lock is taken only when there is something to do.
+
+        Raises IndexUnavailable when another version of the program made the schema.
+        """
+        with self._lock:
+            # Each step of the schema is a function of that module.
+            done = schema.migrations.applied(self._db)
+            unknown = [step.name for step in done if not hasattr(schema, step.name)]
+            if unknown:
+                raise IndexUnavailable(
+                    f"the index was made by another version of archiver (it has {unknown[-1]}, "
+                    "which this one does not know): use that version, or move the index away, "
+                    "then `archiver rebuild --from NAME`"
+                )
+            if schema.migrations.pending(self._db):
+                with self.transaction() as db:
+                    schema.migrations.apply(db)
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
         """Read all rows of a query as mappings."""
@@ -81,13 +127,35 @@ def open_index(state_dir: Path, *, create: bool = False) -> Index:
             f"there is no index at {path}: run `archiver run` first, or make one from a "
             "destination with `archiver rebuild --from NAME`"
         )
-    try:
+    with index_errors(state_dir):
         return _open(path)
-    except sqlite3.DatabaseError as error:
+
+
+@contextmanager
+def index_errors(state_dir: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours: trouble that may pass, or a file that is no index (more)."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        path, code = index_path(state_dir), getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _PASSING:  # the low byte: the rest is detail
+            raise IndexUnavailable(
+                f"the index {path} cannot be used just now ({error}): {_advice(code)}; "
+                "what is archived is safe, and the next run goes on from here"
+            ) from error
         raise ArchiveMissing(
             f"the index {path} cannot be used ({error}): move it away, then "
             "`archiver rebuild --from NAME`; the archive itself is not touched"
         ) from error
+
+
+def _advice(code: int) -> str:
+    """Say what to do about an error that may pass."""
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "it is busy, as another process writes to it: try again"
+    if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return "this user must be able to write to it and its folder"
+    return "look at its disk, then try again"
 
 
 def open_temporary_index() -> Index:
@@ -99,19 +167,25 @@ def _open(path: Path | str) -> Index:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     index = Index(connection)
-    with index.transaction() as db:
-        migrations.apply(db)
+    try:
+        connection.create_function("casefold", 1, str.casefold, deterministic=True)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        index.migrate()
+    except BaseException:
+        index.close()
+        raise
     return index
 
 
 def copy_into(path: Path, target: Index) -> None:
     """Copy the index at `path` into an open, empty one; a writer beside it does not matter."""
-    source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with (
+        index_errors(path.parent),
+        closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as source,
+    ):
         target.fill_from(source)
-    finally:
-        source.close()
+        target.migrate()

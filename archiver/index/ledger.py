@@ -30,6 +30,8 @@ class AccountRecord:
     `walk_is_complete` is false while a walk is under way: a walk that was cut off leaves a gap,
     so the next one must not stop early at what is known. `usual_total` is what the provider
     listed when it last looked right; a listing that falls below half of it is an alarm.
+    `walk_cursor` is where such a walk can go on. `requests_spent_at` and `paused_until` are
+    Unix times: the request budget outlives a run.
     """
 
     account: str
@@ -42,6 +44,8 @@ class AccountRecord:
     provider_total: int | None = None
     usual_total: int = 0
     requests_spent_at: tuple[float, ...] = ()
+    paused_until: float = 0.0
+    walk_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,12 @@ class Unsecured:
 
     count: int
     first_deadline_at: datetime | None
+
+
+_UNSECURED = """state IN ('pending', 'failed') AND (
+    EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state IN ('pending', 'failed'))
+    OR NOT EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state = 'archived'))"""
+"""What its provider alone has: not what one destination holds and another still has to get."""
 
 
 def load_account(index: Index, account: str, provider: str) -> AccountRecord:
@@ -61,7 +71,7 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
         return AccountRecord(account=account, provider=provider)
     return AccountRecord(
         account=account,
-        provider=provider,
+        provider=row["provider"],
         walk_is_complete=bool(row["walk_is_complete"]),
         last_walk_at=unstamp(row["last_walk_at"]),
         last_sweep_at=unstamp(row["last_sweep_at"]),
@@ -70,6 +80,8 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
         provider_total=row["provider_total"],
         usual_total=row["usual_total"],
         requests_spent_at=tuple(json.loads(row["requests_spent"])),
+        paused_until=row["paused_until"],
+        walk_cursor=row["walk_cursor"],
     )
 
 
@@ -88,6 +100,8 @@ def save_account(index: Index, record: AccountRecord) -> None:
                 "provider_total": record.provider_total,
                 "usual_total": record.usual_total,
                 "requests_spent": json.dumps(record.requests_spent_at),
+                "paused_until": record.paused_until,
+                "walk_cursor": record.walk_cursor,
             },
             pk="account",
         )
@@ -119,7 +133,7 @@ def unsecured(index: Index, account: str, before: datetime | None = None) -> Uns
     """Count what would be lost if nothing more were captured (before a moment, when given)."""
     row: Mapping[str, Any] | None = index.row(
         "SELECT COUNT(*) AS many, MIN(deadline_at) AS first FROM generations"
-        " WHERE account = :account AND state IN ('pending', 'failed')"
+        f" WHERE account = :account AND {_UNSECURED}"
         " AND (:before IS NULL OR deadline_at < :before)",
         {"account": account, "before": stamp_or_none(before)},
     )
@@ -142,7 +156,7 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
     while True:
         rows: Sequence[Mapping[str, Any]] = index.rows(
             "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason"
-            " FROM generations WHERE account = :account AND state IN ('pending', 'failed')"
+            f" FROM generations WHERE account = :account AND {_UNSECURED}"
             " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
             " ORDER BY 2, 1 LIMIT :limit",
             {"account": account, "due": cursor[0], "number": cursor[1], "limit": PAGE_ROWS},
@@ -177,6 +191,12 @@ def deadlines(index: Index, account: str) -> tuple[datetime | None, datetime | N
     return unstamp(row["first"]), unstamp(row["last"])
 
 
+def last_run_died(index: Index) -> bool:
+    """Tell whether the run that was started last never came to its end."""
+    row = index.row("SELECT ended_at FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")
+    return row is not None and row["ended_at"] is None
+
+
 def start_run(index: Index, run_id: str, now: datetime) -> None:
     """Write that a run began."""
     with index.transaction() as db:
@@ -196,6 +216,27 @@ def end_run(
                 "summary": json.dumps(summary, ensure_ascii=False),
             },
         )
+
+
+def same_archive(index: Index, destination: str, identity: str) -> str | None:
+    """Name another destination that is remembered to hold this very archive, if there is one."""
+    row = index.row(
+        "SELECT name FROM destinations WHERE archive_id = :id AND name <> :name",
+        {"id": identity, "name": destination},
+    )
+    return None if row is None else str(row["name"])
+
+
+def cleaned_at(index: Index, destination: str) -> datetime | None:
+    """Tell when leftovers were last looked for at a destination."""
+    row = index.row("SELECT cleaned_at FROM destinations WHERE name = :name", {"name": destination})
+    return None if row is None else unstamp(row["cleaned_at"])
+
+
+def remember_cleaning(index: Index, destination: str, now: datetime) -> None:
+    """Remember that leftovers were looked for."""
+    with index.transaction() as db:
+        db.table("destinations").update(destination, {"cleaned_at": stamp(now)})
 
 
 def archive_id(index: Index, destination: str) -> str | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlite_utils import Database
 from sqlite_utils.db import Table
@@ -72,7 +73,10 @@ def record_detail(
 
 
 def want_roles(index: Index, wanted_roles: frozenset[Role], now: datetime) -> None:
-    """Take back the exclusion of assets whose role the config keeps from now on."""
+    """Take back the exclusion of assets whose role the config keeps from now on.
+
+    Where other files are lost, these may still be there: so a lost generation is tried again.
+    """
     with index.transaction() as db:
         values = {
             "roles": json.dumps(sorted(wanted_roles)),
@@ -96,7 +100,7 @@ def _take_back(db: Database, number: int, values: Mapping[str, str]) -> None:
     )
     db.execute(
         "UPDATE generations SET state = 'pending', next_try_at = :now"
-        " WHERE number = :number AND state IN ('archived', 'failed')",
+        " WHERE number = :number AND state IN ('archived', 'failed', 'lost')",
         {"number": number, "now": values["now"]},
     )
 
@@ -133,7 +137,7 @@ def _record(
         number = int(str(known["number"]))
         if known["fingerprint"] == listed.fingerprint and known["state"] == state:
             return Seen(number=number, generation=listed.generation, is_new=False, state=state)
-        _update(db, number, listed, state, now)
+        _update(db, known, listed, state, now)
     if listed.assets is not None:
         _add_assets(db, number, listed.assets, wanted_roles, now)
     return Seen(number=number, generation=listed.generation, is_new=known is None, state=state)
@@ -152,21 +156,13 @@ def _next_state(listed: Listed, known: Mapping[str, object] | None) -> State:
     return before if known["fingerprint"] in (listed.fingerprint, None) else State.PENDING
 
 
-def _columns(listed: Listed, state: State, now: datetime) -> dict[str, object]:
-    return {
-        **generation_row(listed.generation),
-        "state": state.value,
-        "reason": listed.excluded_because,
-        "deadline_at": stamp_or_none(listed.deadline_at),
-        "fingerprint": listed.fingerprint,
-        "next_try_at": stamp(now) if state is State.PENDING else None,
-    }
-
-
 def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
     stem = free_stem(db, listed.stem, listed.generation)
     columns = {
-        **_columns(listed, state, now),
+        **generation_row(listed.generation),
+        **_standing(listed, state, now),
+        "deadline_at": stamp_or_none(listed.deadline_at),
+        "fingerprint": listed.fingerprint,
         "stem": stem,
         "stem_folded": keys.fold(stem),
         "listed_at": stamp(now),
@@ -174,13 +170,41 @@ def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
     return last_number(db.table("generations").insert(columns))
 
 
-def _update(db: Database, number: int, listed: Listed, state: State, now: datetime) -> None:
-    columns = _columns(listed, state, now)
-    row = next(db.query("SELECT details FROM generations WHERE number = ?", [number]))
-    details, before = json.loads(str(columns["details"])), json.loads(row["details"])
-    details["raw"] = {**before["raw"], **details["raw"]}
-    columns["details"] = json.dumps(details, ensure_ascii=False, sort_keys=True)
+def _update(
+    db: Database, known: Mapping[str, object], listed: Listed, state: State, now: datetime
+) -> None:
+    """Write what changed; what a row leaves out, and an earlier detail told, stays."""
+    number = int(str(known["number"]))
+    columns: dict[str, object] = {
+        "fingerprint": listed.fingerprint,
+        "deadline_at": stamp_or_none(listed.deadline_at),
+    }
+    if known["state"] != state:
+        columns.update(_standing(listed, state, now))
+    if known["fingerprint"] is not None or state is not State.ARCHIVED:
+        told = generation_row(listed.generation)
+        details = json.loads(str(told.pop("details")))
+        columns.update({name: value for name, value in told.items() if value is not None})
+        columns["details"] = _merged(db, number, details)
     db.table("generations").update(number, columns)
+
+
+def _standing(listed: Listed, state: State, now: datetime) -> dict[str, object]:
+    return {
+        "state": state.value,
+        "reason": listed.excluded_because,
+        "next_try_at": stamp(now) if state is State.PENDING else None,
+    }
+
+
+def _merged(db: Database, number: int, details: dict[str, Any]) -> str:
+    row = next(db.query("SELECT details FROM generations WHERE number = ?", [number]))
+    before = json.loads(row["details"])
+    for name in ("raw", "parameters"):
+        details[name] = {**before[name], **details[name]}
+    for name in ("cost", "error"):
+        details[name] = details[name] or before[name]
+    return json.dumps(details, ensure_ascii=False, sort_keys=True)
 
 
 def last_number(table: Table) -> int:
@@ -204,9 +228,12 @@ def _add_assets(
     wanted_roles: frozenset[Role],
     now: datetime,
 ) -> None:
-    known = {row["key"] for row in db.query("SELECT key FROM assets WHERE generation=?", [number])}
+    query = "SELECT key, state FROM assets WHERE generation = ?"
+    known = {row["key"]: row["state"] for row in db.query(query, [number])}
     for position, asset in enumerate(assets):
         columns = asset_row(asset, position)
+        if known.get(asset.key) == State.ARCHIVED:
+            columns = {"position": position}  # the rest says what was kept, and from where
         if asset.key in known:
             db.table("assets").update((number, asset.key), columns)
             continue

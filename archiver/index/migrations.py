@@ -44,7 +44,9 @@ def m001_first_schema(db: Database) -> None:
             archived_at TEXT,
             attempts INTEGER NOT NULL DEFAULT 0,
             next_try_at TEXT,
-            UNIQUE (account, id)
+            may_be_committed INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (account, id),
+            CHECK (state NOT IN ('pending', 'failed') OR next_try_at IS NOT NULL)
         );
         CREATE INDEX generations_due
             ON generations (COALESCE(deadline_at, '9999'), created_at, number)
@@ -105,13 +107,16 @@ def m001_first_schema(db: Database) -> None:
             last_error TEXT,
             provider_total INTEGER,
             usual_total INTEGER NOT NULL DEFAULT 0,
+            walk_cursor TEXT,
+            paused_until REAL NOT NULL DEFAULT 0,
             requests_spent TEXT NOT NULL DEFAULT '[]'
         );
 
         CREATE TABLE destinations (
             name TEXT PRIMARY KEY,
             archive_id TEXT NOT NULL,
-            first_seen_at TEXT NOT NULL
+            first_seen_at TEXT NOT NULL,
+            cleaned_at TEXT
         );
 
         CREATE TABLE runs (

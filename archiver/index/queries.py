@@ -61,7 +61,7 @@ def by_id(index: Index, generation_id: str, account: str | None = None) -> list[
     rows = index.rows(
         "SELECT * FROM generations WHERE id = :id AND (:account IS NULL OR account = :account)"
         " ORDER BY account",
-        {"id": generation_id, "account": account},
+        {"id": _storable(generation_id), "account": account},
     )
     return [_known_from(index, row) for row in rows]
 
@@ -84,6 +84,8 @@ def _known_from(index: Index, row: Row) -> Known:
         deadline_at=unstamp(fields["deadline_at"]),
         archived_at=unstamp(fields["archived_at"]),
         attempts=fields["attempts"],
+        fingerprint=fields["fingerprint"],
+        may_be_committed=bool(fields["may_be_committed"]),
         assets=assets,
     )
 
@@ -215,7 +217,7 @@ def _add_asset_conditions(filters: Filters, parts: list[str], values: dict[str, 
 
 def _add_text_conditions(text: str | None, parts: list[str], values: dict[str, object]) -> None:
     """Every word must occur somewhere; words too short for trigrams are looked for one by one."""
-    words = (text or "").split()
+    words = _storable(text or "").replace("\0", " ").split()
     long = [word for word in words if len(word) >= _SHORTEST_TRIGRAM]
     if long:
         parts.append(
@@ -224,5 +226,10 @@ def _add_text_conditions(text: str | None, parts: list[str], values: dict[str, o
         values["match"] = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
     short = [word for word in words if len(word) < _SHORTEST_TRIGRAM]
     for position, word in enumerate(short):
-        parts.append(f"instr(lower({_SEARCHED_TEXT}), lower(:word{position})) > 0")
-        values[f"word{position}"] = word
+        parts.append(f"instr(casefold({_SEARCHED_TEXT}), :word{position}) > 0")
+        values[f"word{position}"] = word.casefold()
+
+
+def _storable(text: str) -> str:
+    """Replace what SQLite cannot be asked for: bytes of a command line that are no UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -42,7 +42,11 @@ class KnownAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """One generation as the index knows it."""
+    """One generation as the index knows it.
+
+    `may_be_committed` is set when a run died: its sidecar may be at a destination although the
+    index does not know, so that has to be looked up before anything is fetched.
+    """
 
     number: int
     generation: Generation
@@ -52,6 +56,8 @@ class Known:
     deadline_at: datetime | None
     archived_at: datetime | None
     attempts: int
+    fingerprint: str | None
+    may_be_committed: bool
     assets: tuple[KnownAsset, ...]
 
     @property
@@ -63,7 +69,7 @@ class Known:
 
 def stamp(moment: datetime) -> str:
     """Write a time so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def stamp_or_none(moment: datetime | None) -> str | None:

@@ -6,10 +6,12 @@ downloads media, writes, sleeps, retries or logs: that is done by the `Api` it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -21,6 +23,8 @@ from archiver.units import Duration, parse_time
 
 Parameters = Mapping[str, str | int]
 NOT_FOUND = 404
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,22 @@ class Connection:
     refusal: Callable[[int, object], Exception | None]
 
 
+def validate_base_url(base_url: str) -> str:
+    """Return the address, or raise ValueError: over no other may a key travel (promise 8)."""
+    if not base_url.isprintable() or re.search(r"[\s?#\\]", base_url):
+        raise ValueError("is no address of a host: it holds spaces, a query or a fragment")
+    try:
+        parts = urlsplit(base_url)
+        host, is_whole = parts.hostname or "", parts.port != 0 and parts.username is None
+    except ValueError as error:
+        raise ValueError(f"is no address: {error}") from None
+    is_kept_secret = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    if is_whole and is_kept_secret and _HOST.fullmatch(host):
+        return base_url
+    shown = f"{parts.scheme}://{host}" if parts.scheme and host else "this"
+    raise ValueError(f"must be https://HOST (http only to loopback, no user in it), not {shown}")
+
+
 class AccountOptions(BaseModel):
     """What every account has; each provider's `Options` adds its own."""
 
@@ -109,6 +129,11 @@ class AccountOptions(BaseModel):
     every: Duration | None = Field(None, description="poll this account at its own interval")
     kinds: tuple[Kind, ...] | None = Field(None, description="keep only these kinds; else all")
     since: datetime | None = Field(None, description="leave out generations made before")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        return validate_base_url(value)
 
     @field_validator("since", mode="before")
     @classmethod

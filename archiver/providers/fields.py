@@ -20,6 +20,8 @@ from archiver.redaction import clean_record, clean_text
 from archiver.units import parse_time
 
 Row = Mapping[str, object]
+LARGEST_INTEGER = (1 << 63) - 1
+"""What SQLite can store; a larger count or size is no count and no size."""
 MAX_ID_LENGTH = 500
 _ID_NAMES = ("uuid", "generation_id", "id")
 MAX_AMOUNT_DIGITS = 30
@@ -95,7 +97,7 @@ def count(row: Row, name: str) -> int | None:
         value = integer(row, name)
     except RowInvalid:
         return None
-    return value if value is not None and value >= 0 else None
+    return value if value is not None and 0 <= value <= LARGEST_INTEGER else None
 
 
 def amount(row: Row, *names: str) -> str | None:
@@ -117,16 +119,20 @@ def size_bytes(row: Row, name: str) -> int | None:
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return int(value) if value >= 1 else None
+    return int(value) if 1 <= value <= LARGEST_INTEGER else None
 
 
 def time(row: Row, name: str) -> datetime | None:
-    """Read an ISO 8601 time; one without a zone is in UTC, as the services mean it."""
+    """Read an ISO 8601 time; one without a zone is in UTC, as the services mean it.
+
+    The first year is how some servers write "never": it is None.
+    """
     value = row.get(name)
     if value is None or value == "":
         return None
     try:
-        return parse_time(value) if isinstance(value, str) else _from_unix(value)
+        moment = parse_time(value) if isinstance(value, str) else _from_unix(value)
+        return moment if moment.year > 1 else None
     except (ValueError, OverflowError, OSError, TypeError):
         raise RowInvalid(f"{name} is {_what(value)}, not a time") from None
 

@@ -185,6 +185,8 @@ def _failure(record: Row, message: str | None) -> Failure:
 def _outputs(record: Row, kind: Kind, base_url: str) -> Iterator[Asset | None]:
     for suffix, value in _one_or_many(record.get("result_url")):
         source = link(_rooted(value), base_url, credentials_for=base_url)
+        if source is None and value:  # a file that cannot be fetched is not no file
+            raise fields.RowInvalid("result_url can be no link")
         yield make_asset(f"output{suffix}", Role.OUTPUT, kind, [source])
 
 

@@ -21,7 +21,8 @@ class Pace:
     """A sliding window over the times of past requests; zero means no limit.
 
     `spent_at` are the Unix times of requests made by earlier runs, so that a budget per hour
-    also holds for a program that is started every few minutes. Thread-safe.
+    also holds for a program that is started every few minutes; `paused_until` is the end of a
+    pause that a provider asked of an earlier run. Thread-safe.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Pace:
         spent_at: Iterable[float] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        paused_until: float = 0.0,
     ) -> None:
         self._per_minute = per_minute
         self._per_hour = per_hour
@@ -38,7 +40,13 @@ class Pace:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._times = deque(sorted(spent_at))
-        self._paused_until = 0.0
+        self._paused_until = paused_until
+
+    @property
+    def paused_until(self) -> float:
+        """The Unix time until which the provider wants no more requests; often long past."""
+        with self._lock:
+            return self._paused_until
 
     @property
     def per_hour(self) -> int:

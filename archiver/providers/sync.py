@@ -34,7 +34,7 @@ from archiver.providers.base import (
 )
 from archiver.providers.fields import Row
 from archiver.providers.links import distinct, link, make_asset
-from archiver.providers.walk import fingerprint, listing_missing
+from archiver.providers.walk import MAX_BARREN_PAGES, fingerprint, listing_missing
 
 LIMIT = 100
 _STATUSES = {
@@ -98,17 +98,19 @@ class Sync:
     def pages(self, cursor: str | None = None) -> Iterator[Page]:
         """Walk the history by the id of each page's last row; ends where nothing new comes.
 
-        A short page does not end the walk: a server may cap the limit. One more request is
-        cheaper than a generation that is never listed.
+        A short page does not end the walk: a server may cap the limit; nor does the first page
+        without anything new: the same one is asked for again. Two more requests are cheaper
+        than a generation that is never listed.
         """
         seen: set[str] = set()
-        is_first = True
-        while True:
+        barren, is_first = 0, True
+        while barren < MAX_BARREN_PAGES:
             records = self._fetch_listing(cursor)
             new = {fingerprint(record, "id") for record in records} - seen
-            if not new and not is_first:
-                return
             seen |= new
+            barren = 0 if new else barren + 1
+            if not new and not is_first:
+                continue
             is_first, cursor = False, _next_cursor(records, cursor) if new else None
             rows = read_rows(records, self._parse_listed)
             yield Page(rows=rows, total=None, next_cursor=cursor)

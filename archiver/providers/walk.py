@@ -2,7 +2,7 @@
 
 Three of the four services number their pages and say little about the end: an empty page, a
 404, the last page again, the first page for ever. Keeps promise 3: the walk goes on for as long
-as a page holds anything new, and ends at the first one that does not.
+as a page holds anything new, and ends at the second in a row that does not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from archiver.model import Generation, Page
 from archiver.providers.base import read_rows
 from archiver.providers.fields import Row, stated_id
 
+MAX_BARREN_PAGES = 2
+"""So many pages in a row without anything new end a walk."""
 _QUERY = re.compile(r"\?[^\s\"']*")
 
 
@@ -24,13 +26,14 @@ _QUERY = re.compile(r"\?[^\s\"']*")
 class Listing:
     """One answer of a numbered listing, and how many records it was asked for.
 
-    `last_page` is the server's word, None without one.
+    `last_page` is the server's word, None without one; `is_end` tells a page that is not there.
     """
 
     records: tuple[object, ...]
     page_size: int
     total: int | None = None
     last_page: int | None = None
+    is_end: bool = False
 
 
 def walk_numbered(
@@ -41,23 +44,25 @@ def walk_numbered(
 ) -> Iterator[Page]:
     """Fetch page after page from number `first`; the cursor of a page is the next number.
 
-    Ends at an empty page or a 404, at a page without any new `id_name`, or behind the last one.
-    A `total` ends it only when as many ids were seen and the page is short: alone it may mean
-    something else.
+    Ends at a 404, and where `_is_last` says so: one page without any new `id_name` may be a
+    slip of the server, and what it states of its numbers is believed only as far as it agrees
+    with the rows that came.
     """
     seen: set[str] = set()
+    barren = 0
     for number in count(first):
         listing = _fetch(fetch, number)
         new = {fingerprint(record, id_name) for record in listing.records} - seen
-        if not new and number > first:
-            return
         seen |= new
-        is_last = not new or _is_last(listing, number, len(seen))
-        yield Page(
-            rows=read_rows(listing.records, parse),
-            total=listing.total,
-            next_cursor=None if is_last else str(number + 1),
-        )
+        barren = 0 if new else barren + 1
+        is_told = _is_last(listing, number, len(seen) if first == 1 else None)
+        is_last = listing.is_end or is_told or barren >= MAX_BARREN_PAGES
+        if new or number == first:
+            yield Page(
+                rows=read_rows(listing.records, parse),
+                total=listing.total,
+                next_cursor=None if is_last else str(number + 1),
+            )
         if is_last:
             return
 
@@ -98,7 +103,7 @@ def _fetch(fetch: Callable[[int], Listing], number: int) -> Listing:
         return fetch(number)
     except GenerationNotFound as error:
         if number > 1:
-            return Listing(records=(), page_size=0)
+            return Listing(records=(), page_size=0, is_end=True)
         raise listing_missing(error) from None
 
 
@@ -106,8 +111,12 @@ def _names(answer: Row) -> str:
     return ", ".join(repr(str(name)[:40]) for name in list(answer)[:8]) or "no fields"
 
 
-def _is_last(listing: Listing, number: int, seen: int) -> bool:
+def _is_last(listing: Listing, number: int, seen: int | None) -> bool:
+    """Believe a stated end as far as it agrees with the rows `seen` (None: not from the start).
+
+    A total needs a short page as well: alone it may count that page only.
+    """
+    agrees = listing.total == seen
     if listing.last_page:
-        return number >= listing.last_page
-    is_short = len(listing.records) < listing.page_size
-    return listing.total is not None and seen >= listing.total and is_short
+        return number >= listing.last_page and (agrees or None in (listing.total, seen))
+    return agrees and seen is not None and len(listing.records) < listing.page_size

@@ -61,6 +61,7 @@ class LocalDestination:
     def __init__(self, name: str, root: str) -> None:
         self.name = name
         self._root = root
+        self._prepared: tuple[int, int] | None = None
         # Folders seen on disk under durable names; forgotten when there are too many.
         self._settled: set[str] = set()
 
@@ -68,6 +69,7 @@ class LocalDestination:
         """Create the root where it is missing, and prove that a file can be written there."""
         with os_errors(self.name, self._root):
             _make_durable_folders(self._root)
+            self._prepared = _identify(self._root)
             descriptor, path = open_temporary(self._root)
             try:
                 os.write(descriptor, b"archiver can write here")
@@ -85,10 +87,26 @@ class LocalDestination:
             except FileNotFoundError:  # someone removed a folder that was there before
                 self._settled.clear()
                 descriptor, temporary = self._open_temporary(folder)
-        return LocalUpload(self.name, self._root, key, descriptor=descriptor, temporary=temporary)
+        upload = LocalUpload(self.name, self._root, key, descriptor=descriptor, temporary=temporary)
+        try:
+            self._refuse_other_root()
+        except BaseException:
+            upload.abort()
+            raise
+        return upload
+
+    def _refuse_other_root(self) -> None:
+        """Raise when the root is no more the directory that was prepared: its disk went away."""
+        with os_errors(self.name, self._root):
+            if self._prepared not in (None, _identify(self._root)):
+                raise DestinationUnavailable(
+                    f"{self.name}: {self._root} is another directory than when the run began: "
+                    "was its disk unmounted?"
+                )
 
     def _open_temporary(self, folder: str) -> tuple[int, str]:
         if folder not in self._settled:
+            self._refuse_other_root()  # before a folder is made under a mount that has gone
             self._settle(folder)
         return open_temporary(os.path.join(self._root, folder))
 
@@ -179,6 +197,11 @@ class LocalDestination:
 
     def close(self) -> None:
         """Nothing to give back: no file stays open between calls."""
+
+
+def _identify(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _make_folder(name: str, path: str) -> None:

@@ -31,7 +31,10 @@ def open_url(
 
 def _make_path(url: str) -> Path:
     if "://" not in url:
-        return Path(url)
+        try:
+            return Path(url).expanduser()
+        except RuntimeError as error:  # "~nobody/archive"
+            raise ConfigInvalid(f"{url!r} is no path: {error}") from None
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise ConfigInvalid(f"{url} leads to another machine; a path starts with file:///")

@@ -214,6 +214,7 @@ def test_retry_after_is_honoured(server: Server, open_api: Callable[[], HttpApi]
         ("999999999999", 3600.0),
         (formatdate(time.time() + 10**7, usegmt=True), 3600.0),
     ],
+    ids=["seconds", "too many seconds", "date"],  # the date differs between test processes
 )
 def test_a_long_retry_after_is_told(
     server: Server, open_api: Callable[[], HttpApi], value: str, seconds: float

@@ -70,17 +70,34 @@ def test_a_server_that_repeats_its_last_page_is_left() -> None:
 
 
 def test_a_short_page_alone_does_not_end_a_walk() -> None:
-    """Servers cap the page size: without a total only an empty page is the end."""
-    pages = [listing("a"), listing("b"), listing()]
+    """Servers cap the page size: without a total only two empty pages are the end."""
+    pages = [listing("a"), listing("b"), listing(), listing()]
 
     assert walk(lambda number: pages[number - 1]) == [["a"], ["b"]]
 
 
 def test_a_total_that_means_the_page_loses_nothing() -> None:
     """A "total" equal to a full page is not believed: it may count that page only."""
-    pages = [listing("a", "b", total=2), listing("c", "d", total=2), listing(total=0)]
+    pages = [listing("a", "b", total=2), listing("c", "d", total=2), *[listing(total=0)] * 2]
 
     assert walk(lambda number: pages[number - 1]) == [["a", "b"], ["c", "d"]]
+
+
+def test_one_page_without_anything_new_does_not_end_a_walk() -> None:
+    """A page that came back empty, or twice, may be a slip: the one behind it is read as well."""
+    pages = [listing("a", "b"), listing(), listing("c", "d"), listing("c", "d"), listing("e")]
+    pages += [listing(), listing()]
+
+    assert walk(lambda number: pages[number - 1]) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+@pytest.mark.parametrize("total", [0, 1])
+def test_a_total_that_more_rows_contradict_is_not_believed(total: int) -> None:
+    """More rows than the server counts prove that it does not count them."""
+    pages = [listing("a", "b", total=total, last_page=total), listing("c", total=total)]
+    pages += [listing(), listing()]
+
+    assert walk(lambda number: pages[number - 1]) == [["a", "b"], ["c"]]
 
 
 def test_rows_that_shifted_do_not_count_twice() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from archiver.simulator import faults
-from tests.stories.house import House, expected_hashes, media_tree, sidecars
+from tests.stories.house import House, expected_hashes, media_tree, sidecars, tree
 
 PATIENCE_SECONDS = 30
 
@@ -67,3 +68,46 @@ def test_stopped_run_ends_promptly_with_the_code_of_its_signal(
 def temporary_files(folder: Path) -> list[Path]:
     """What uploads to a local directory leave when nobody cleans up."""
     return [path for path in folder.rglob(".archiver-tmp*") if path.is_file()]
+
+
+def test_what_was_committed_and_never_recorded_is_taken_over_not_fetched_again(
+    house: House,
+) -> None:
+    """A kill between sidecar and index must not let other bytes replace the committed ones."""
+    house.run()
+    before = tree(house.disk)
+    with sqlite3.connect(house.folder / "state" / "index.sqlite") as index:
+        index.execute("DELETE FROM copies")
+        index.execute(
+            "UPDATE assets SET state = 'pending', path = NULL, path_folded = NULL"
+            " WHERE state = 'archived'"
+        )
+        index.execute(
+            "UPDATE generations SET state = 'pending', archived_at = NULL,"
+            " next_try_at = '2001-01-01T00:00:00.000000Z' WHERE state = 'archived'"
+        )
+        index.execute("UPDATE runs SET ended_at = NULL")
+    index.close()
+    for provider in ("oxen", "sync"):
+        for item in house.simulator.world.items(provider):
+            house.simulator.world.rewrite(provider, item.id)
+    house.simulator.requests.clear()
+
+    summary = house.run()
+
+    assert 0 == summary.exit_code, summary.out
+    assert before == tree(house.disk)
+    assert 0 == house.simulator.requests.count("media")
+
+
+def test_new_destination_is_filled_from_the_old_one(house: House) -> None:
+    """What must be at all destinations is brought to one that was added later."""
+    house.run()
+    house.simulator.requests.clear()
+    house.destinations["mirror"] = 'type = "local"\npath = "mirror"'
+
+    summary = house.run()
+
+    assert 0 == summary.exit_code, summary.out
+    assert 0 == house.simulator.requests.count("media")
+    assert tree(house.disk) == tree(house.folder / "mirror")

@@ -26,6 +26,10 @@ _MIN_UNKNOWN_BYTES = 64
 _COMPRESSED = {
     b"\x1f\x8b": "gzip-compressed data",  # RFC 1952, 2.3.1
     b"\x28\xb5\x2f\xfd": "zstd-compressed data",  # RFC 8878, 3.1.1
+    b"\x78\x01": "zlib-compressed data",  # RFC 1950, 2.2: its four levels, 32 KiB window
+    b"\x78\x5e": "zlib-compressed data",
+    b"\x78\x9c": "zlib-compressed data",
+    b"\x78\xda": "zlib-compressed data",
 }
 
 _BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
