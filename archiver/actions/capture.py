@@ -81,7 +81,7 @@ def capture(
     """Take one generation as far as it goes now. Raises only what concerns the whole account."""
     known = queries.load(archive.index, number)
     progress = _Progress()
-    if known.may_be_committed:
+    if known.may_be_committed and not queries.copies(archive.index, number):
         try:
             known = adopt_committed(archive, known)
         except (DestinationError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""Tests of the index: what is known, in SQLite."""
