@@ -214,10 +214,13 @@ class _Pass:
             workers.shutdown(cancel_futures=True)
 
     def _submit(self, workers: ThreadPoolExecutor) -> int:
-        """Keep the workers fed with what is most urgent; returns how many were added."""
+        """Keep the workers fed with what is most urgent; returns how many were added.
+
+        With a limit that is known only when every account is listed.
+        """
         room = self._options.concurrency * 2 - len(self._captures)
         if self._left is not None:
-            room = min(room, self._left)
+            room = 0 if self._walks else min(room, self._left)
         if room <= self._options.concurrency // 2 and self._captures:
             return 0
         claimed = {number for number, _ in self._captures.values()}

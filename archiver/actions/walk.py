@@ -108,7 +108,10 @@ def _list(
     now = archive.clock()
     record = replace(record, walk_is_complete=False)
     while (page := next(pages, None)) is not None:
+        page, has_older = _within(page, options.since)
         seen = _record(archive, account, page, links, report, now)
+        if has_older and account.provider.capabilities.newest_first:
+            return False
         is_known = bool(seen) and not any(one.is_new for one in seen)
         if _may_stop(seen, page, record, report, options, now):
             return True
@@ -117,6 +120,20 @@ def _list(
         ledger.save_account(archive.index, replace(record, walk_cursor=cut_off_at or before))
         before = page.next_cursor
     return report.listed + report.bad_row_count >= (report.total or 0)
+
+
+def _within(page: Page, since: datetime | None) -> tuple[Page, bool]:
+    """Leave out what was made before the user's bound, and tell whether there was any of it."""
+    if since is None:
+        return page, False
+    rows = tuple(row for row in page.rows if not _is_older(row, since))
+    return replace(page, rows=rows), len(rows) < len(page.rows)
+
+
+def _is_older(row: Generation | BadRow, since: datetime) -> bool:
+    if isinstance(row, BadRow) or row.created_at is None:
+        return False
+    return row.created_at < since
 
 
 def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: WalkOptions) -> int:
@@ -153,8 +170,6 @@ def _may_stop(
 ) -> bool:
     """Decide after a page whether what follows is known; every doubt means to read on."""
     is_newest_first = not any(isinstance(row, BadRow) for row in page.rows) and bool(seen)
-    if options.since is not None and is_newest_first and _all_older(seen, options.since):
-        return True
     if report.is_sweep or not is_newest_first or any(one.is_new for one in seen):
         return False
     has_grown = None not in (page.total, record.provider_total) and (

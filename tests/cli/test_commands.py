@@ -148,10 +148,12 @@ def test_since_lists_only_what_is_newer_and_leaves_no_gap(house: House) -> None:
     """A run bounded by --since proves nothing about older generations: the next one reads on."""
     world = house.simulator.world
     newest = next(world.items("geminigen"))
-    bounded = house.run("--account", "studio", "--since", newest.created_at.isoformat())
+    since = newest.created_at.replace(microsecond=0)
+    bounded = house.run("--account", "studio", "--since", since.isoformat())
     whole = house.run("--account", "studio")
 
     assert 0 == bounded.exit_code
+    assert 1 == bounded.document["accounts"]["studio"]["listed"]
     assert 0 == whole.exit_code
     listed = house.archiver("status", "--json").document["accounts"][0]["listed"]
     assert world.count("geminigen") == listed

@@ -1,6 +1,6 @@
 """Every call that leaves the process fails in turn, or the process dies there (promises 1 and 2).
 
-`ARCHIVER_TORTURE=all` (`make torture`) sweeps every call; else every so-manieth one is taken.
+`ARCHIVER_TORTURE=all` (`make torture`) sweeps every call; the normal test run takes a sample.
 """
 
 from __future__ import annotations
