@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from archiver.actions.archive import Account, Archive
-from archiver.actions.capture import CaptureReport, capture
+from archiver.actions.capture import capture
+from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.links import LiveLinks
 from archiver.actions.prepare import prepare

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from archiver.actions.capture import CaptureReport
+from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
 from archiver.actions.run import Observer, RunSummary
 from archiver.actions.walk import WalkReport

@@ -252,7 +252,7 @@ class _Transfer:
         self._ignored_bytes = 0
         self._body: Answer | None = None
         self._validator: str | None = None
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     def has_come_on(self) -> bool:
         """Tell whether the file is further than at any earlier call, by a good part."""
@@ -276,7 +276,7 @@ class _Transfer:
             with watch.paused():
                 self._begin(answer)
                 self._take(chunk)
-        except BaseException as error:  # pycurl would print it and go on without it
+        except Exception as error:
             self.failure = error
             return -1
         return len(chunk)

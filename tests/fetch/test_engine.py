@@ -174,7 +174,7 @@ def test_connections_are_used_again(make_host: MakeHost) -> None:
 
 def test_no_host_gets_more_transfers_than_allowed(make_host: MakeHost) -> None:
     """Two at a time where two are allowed, and never more."""
-    lock, pair = threading.Lock(), threading.Barrier(2)
+    lock, pair, is_third = threading.Lock(), threading.Barrier(2), threading.Event()
     at_work, most = 0, 0
 
     def busy(_: Request) -> Iterator[bytes]:
@@ -182,7 +182,10 @@ def test_no_host_gets_more_transfers_than_allowed(make_host: MakeHost) -> None:
         with lock:
             at_work += 1
             most = max(most, at_work)
+        if most > 2:
+            is_third.set()
         pair.wait(10)
+        is_third.wait(0.1)
         with lock:
             at_work -= 1
         yield from whole(BODY)

@@ -83,6 +83,7 @@ def wrong_part(**headers: object) -> list[bytes]:
     "answer",
     [
         wrong_part(etag=ETAG, content_range=f"bytes 0-{len(HALF) - 1}/{len(BODY)}"),
+        wrong_part(etag=ETAG, content_range=f"bytes 10-{len(BODY) - 1}/{len(BODY)}"),
         wrong_part(etag=ETAG, content_range=f"bytes {len(HALF)}-{len(BODY) - 2}/{len(BODY)}"),
         wrong_part(etag=ETAG, content_range=f"bytes {len(HALF)}-{len(BODY) - 1}/*"),
         wrong_part(etag=ETAG, content_range=f"bytes {'9' * 5000}-1/2"),
@@ -100,6 +101,19 @@ def test_a_wrong_part_is_not_joined(make_host: MakeHost, answer: list[bytes]) ->
 
     assert (taker.sha256, taker.size_bytes, taker.restarts) == (SHA256, len(BODY), 2)
     assert "range" not in host.requests[2].headers
+
+
+def test_a_part_that_is_shorter_than_it_says_is_not_the_end(make_host: MakeHost) -> None:
+    """The length of the whole file counts, and what is left is asked for once more."""
+    content_range = f"bytes {len(HALF)}-{len(BODY) - 1}/{len(BODY)}"
+    short = [head(206, content_length=5, content_range=content_range, etag=ETAG)]
+    short.append(BODY[len(HALF) : len(HALF) + 5])
+    host, taker = make_host(in_turn(cut(), short, rest_of(BODY, ETAG))), Taker()
+
+    fetch(host.url(), taker)
+
+    assert host.requests[2].headers["range"] == f"bytes={len(HALF) + 5}-"
+    assert (taker.sha256, taker.restarts) == (SHA256, 1)
 
 
 def test_a_part_that_nobody_asked_for_is_no_file(make_host: MakeHost) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import stamina
 
-from archiver.actions.capture import CaptureReport
+from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
 from archiver.actions.run import RunSummary, run
 from archiver.actions.walk import WalkReport

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from archiver.actions.archive import Archive
-from archiver.actions.capture import CaptureReport
+from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
 from archiver.actions.run import RunSummary, run
 from archiver.actions.walk import WalkReport

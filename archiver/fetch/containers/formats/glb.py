@@ -1,7 +1,7 @@
 """GLB: a 3D scene in one file, as image-to-3D services give it.
 
 Source: glTF 2.0, 4.4 "GLB File Format Specification"
-(https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html#glb-file-format-specification).
+(Khronos, "glTF 2.0 Specification", section "GLB File Format Specification").
 
 Proves: the stated length is there, and the chunks fill it. Cannot prove: nothing of importance.
 After the stated length: anything is damage, as the specification makes it the file's length.

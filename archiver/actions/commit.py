@@ -1,0 +1,233 @@
+"""Brings a try to its end: the sidecar, the commit point, and then the index row.
+
+The second half of the write order (promise 2; docs/design.md has a paragraph for each gap). What
+a try gathered decides the state, the reason and the time of the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from archiver import keys, sidecar
+from archiver.actions.archive import Archive
+from archiver.errors import DestinationError, ProviderError
+from archiver.index import captured, queries
+from archiver.index.captured import SIDECAR, Captured
+from archiver.index.rows import Known
+from archiver.model import Kind, Media, Missing, Receipt, Role, State, Status
+from archiver.storage.base import put
+
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=6)
+PATIENT_ATTEMPTS = 6
+"""So many tries, over an hour at the least, before a repeated word of the provider is believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureReport:
+    """What one try did, for the summary of the run."""
+
+    number: int
+    account: str
+    generation_id: str
+    state: State
+    reason: str | None
+    files: int
+    size_bytes: int
+    lost: int
+    is_tried_again: bool
+    is_provider_down: bool = False
+    account_error: ProviderError | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a try has gathered so far."""
+
+    media: dict[str, Media] = field(default_factory=dict)
+    missing: dict[str, Missing] = field(default_factory=dict)
+    receipts: list[tuple[str, Receipt]] = field(default_factory=list)
+    failures: dict[str, DestinationError] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+    is_more_to_ask: bool = False
+    account_error: ProviderError | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
+    """Write the sidecar where all files are, then the index."""
+    media, missing = _everything(known, progress)
+    held = holders(archive, known, progress)
+    complete = frozenset(
+        name for name in archive.destinations if all(name in held[one.key] for one in media)
+    )
+    is_settled = not any(one.state is State.FAILED for one in missing)
+    archived_at = known.archived_at or archive.clock()
+    if progress.media or is_settled:
+        document = sidecar.encode(
+            sidecar.Sidecar(
+                generation=known.generation,
+                media=media,
+                missing=missing,
+                archived_at=archived_at,
+            )
+        )
+        complete = _put_sidecar(archive, known, progress, document, complete)
+    is_enough = archive.is_enough(complete)
+    state, reason = _judge(known, missing, progress, is_settled and is_enough)
+    is_all = is_settled and not progress.is_more_to_ask and state is not State.FAILED
+    is_everywhere = is_all and complete >= archive.names
+    outcome = Captured(
+        state=state,
+        reason=reason,
+        fingerprint=known.fingerprint,
+        media=tuple(progress.media.values()),
+        missing=tuple(progress.missing.values()),
+        receipts=tuple(progress.receipts),
+        archived_at=archived_at if any(key == SIDECAR for key, _ in progress.receipts) else None,
+        next_try_at=None if is_everywhere else next_try(archive, known, progress),
+    )
+    captured.record(archive.index, known.number, outcome, archive.clock())
+    return report(known, progress, outcome)
+
+
+def wait_for_end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
+    """Take back what a listing said too early: the provider's detail is not finished yet."""
+    outcome = Captured(state=State.IN_PROGRESS, reason=None, fingerprint=known.fingerprint)
+    captured.record(archive.index, known.number, outcome, archive.clock())
+    return report(known, progress, outcome)
+
+
+def has_vanished(known: Known) -> bool:
+    """Whether the walk found that the provider dropped it while it was being made."""
+    return known.state is State.LOST and known.generation.status is Status.IN_PROGRESS
+
+
+def holders(archive: Archive, known: Known, progress: Progress) -> dict[str, set[str]]:
+    """Say which destinations hold each file of the generation, old and new."""
+    held: dict[str, set[str]] = {asset.asset.key: set() for asset in known.assets}
+    for copy in queries.copies(archive.index, known.number):
+        if not copy.is_sidecar and copy.asset_key not in progress.media:
+            held[copy.asset_key].add(copy.receipt.destination)
+    for key, receipt in progress.receipts:
+        held[key].add(receipt.destination)
+    return held
+
+
+def _put_sidecar(
+    archive: Archive,
+    known: Known,
+    progress: Progress,
+    document: bytes,
+    destinations: Iterable[str],
+) -> frozenset[str]:
+    """The commit point: returns the destinations where the generation is now complete.
+
+    A destination that holds this very document already is left alone.
+    """
+    sha256 = hashlib.sha256(document).hexdigest()
+    done = {
+        copy.receipt.destination
+        for copy in queries.copies(archive.index, known.number)
+        if copy.is_sidecar and copy.receipt.digest.sha256 == sha256
+    }
+    for name in sorted(frozenset(destinations) - done):
+        try:
+            receipt = put(
+                archive.destinations[name],
+                keys.make_sidecar_key(known.stem),
+                [document],
+                sidecar.MEDIA_TYPE,
+            )
+        except DestinationError as error:
+            progress.failures[name] = error
+            continue
+        progress.receipts.append((SIDECAR, receipt))
+        done.add(name)
+    return frozenset(done) & frozenset(destinations)
+
+
+def _everything(known: Known, progress: Progress) -> tuple[tuple[Media, ...], tuple[Missing, ...]]:
+    """Put together what is kept and what is missing, old and new, in the provider's order."""
+    media: list[Media] = []
+    missing: list[Missing] = []
+    for asset in known.assets:
+        key = asset.asset.key
+        kept = progress.media.get(key, asset.media)
+        lacking = progress.missing.get(key, asset.missing)
+        if kept is not None:
+            media.append(kept)
+        elif lacking is not None:
+            missing.append(lacking)
+    return tuple(media), tuple(missing)
+
+
+def _judge(
+    known: Known, missing: tuple[Missing, ...], progress: Progress, is_done: bool
+) -> tuple[State, str | None]:
+    """The part of the state machine that capture drives (docs/design.md draws the whole)."""
+    if is_done and _lacks_output(known):
+        return State.FAILED, "the provider calls it finished and names no output yet"
+    for state in (State.FAILED, State.LOST):
+        found = next((one for one in missing if one.state is state), None)
+        if found is not None and (state is State.FAILED or is_done):
+            return state, f"{found.key}: {found.reason}"
+    if has_vanished(known):
+        return State.LOST, known.reason
+    if is_done:
+        return State.ARCHIVED, None
+    reasons = "; ".join(str(error) for error in progress.failures.values())
+    return State.FAILED, reasons or "a destination that must hold it cannot be used now"
+
+
+def _lacks_output(known: Known) -> bool:
+    """Whether a finished generation that should have a file names none; not believed for long."""
+    generation = known.generation
+    is_due = generation.status is Status.COMPLETED and generation.kind is not Kind.TEXT
+    has_output = any(asset.asset.role is Role.OUTPUT for asset in known.assets)
+    has_text = bool(generation.raw) and "result_text" in str(generation.raw)
+    return is_due and not has_output and not has_text and known.attempts < PATIENT_ATTEMPTS
+
+
+def next_try(archive: Archive, known: Known, progress: Progress) -> datetime:
+    """Back off from a minute to six hours, with jitter, but never past half the time left.
+
+    Not even for a Retry-After: one polite request too many is better than a loss.
+    """
+    now = archive.clock()
+    doubled: timedelta = FIRST_RETRY * (1 << min(known.attempts, 20))
+    wait = min(LONGEST_RETRY, doubled)
+    wait *= random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, guards nothing
+    wait = max(wait, timedelta(seconds=progress.retry_after_seconds or 0))
+    if known.deadline_at is not None and known.deadline_at > now:
+        wait = min(wait, (known.deadline_at - now) / 2)
+    return now + wait
+
+
+def report(known: Known, progress: Progress, outcome: Captured) -> CaptureReport:
+    """Say what one try did."""
+    return CaptureReport(
+        number=known.number,
+        account=known.generation.account,
+        generation_id=known.generation.id,
+        state=outcome.state,
+        reason=outcome.reason,
+        files=len(progress.media),
+        size_bytes=sum(media.digest.size_bytes for media in progress.media.values()),
+        lost=_count_lost(known, progress, outcome),
+        is_tried_again=outcome.next_try_at is not None,
+        account_error=progress.account_error,
+        warnings=tuple(progress.warnings),
+    )
+
+
+def _count_lost(known: Known, progress: Progress, outcome: Captured) -> int:
+    """Count what this try found lost; what vanished before it had a file counts once as well."""
+    if has_vanished(known):
+        return int(known.archived_at is None and outcome.archived_at is not None)
+    return sum(one.state is State.LOST for one in progress.missing.values())
