@@ -195,11 +195,11 @@ class _NoApi:
 
     def get_json(self, path: str, parameters: Parameters | None = None) -> object:
         """Never called: to open a provider connects nowhere."""
-        raise NotImplementedError(path)
+        raise AssertionError(f"opening a provider asked for {path}")
 
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Never called."""
-        raise NotImplementedError(path)
+        raise AssertionError(f"opening a provider asked for {path}")
 
 
 def _anchor(config: Config, folder: Path, title: str) -> Config:
