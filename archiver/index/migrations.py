@@ -14,118 +14,119 @@ migrations = Migrations("archiver.index")
 SEARCHED = ("prompt", "negative_prompt", "name", "model", "id")
 
 
+_FIRST_SCHEMA = """
+CREATE TABLE generations (
+    number INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    status TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    model TEXT,
+    prompt TEXT,
+    negative_prompt TEXT,
+    name TEXT,
+    created_at TEXT,
+    completed_at TEXT,
+    expires_at TEXT,
+    deadline_at TEXT,
+    stem TEXT NOT NULL,
+    stem_folded TEXT NOT NULL UNIQUE,
+    details TEXT NOT NULL,
+    fingerprint TEXT,
+    listed_at TEXT,
+    archived_at TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try_at TEXT,
+    may_be_committed INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account, id),
+    CHECK (state NOT IN ('pending', 'failed') OR next_try_at IS NOT NULL)
+);
+CREATE INDEX generations_due
+    ON generations (COALESCE(deadline_at, '9999'), created_at, number)
+    WHERE next_try_at IS NOT NULL;
+CREATE INDEX generations_unsecured ON generations (account, deadline_at)
+    WHERE state IN ('pending', 'failed');
+CREATE INDEX generations_in_progress ON generations (account)
+    WHERE state = 'in_progress';
+CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
+
+CREATE TABLE assets (
+    generation INTEGER NOT NULL REFERENCES generations (number),
+    key TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    source_url TEXT,
+    link_is_whole INTEGER NOT NULL DEFAULT 0,
+    with_credentials INTEGER NOT NULL DEFAULT 0,
+    stated_size_bytes INTEGER,
+    original_name TEXT,
+    path TEXT,
+    path_folded TEXT UNIQUE,
+    media_type TEXT,
+    size_bytes INTEGER,
+    sha256 TEXT,
+    source_etag TEXT,
+    fetched_at TEXT,
+    reason TEXT,
+    http_status INTEGER,
+    failed_at TEXT,
+    PRIMARY KEY (generation, key)
+) WITHOUT ROWID;
+
+CREATE TABLE copies (
+    generation INTEGER NOT NULL REFERENCES generations (number),
+    key TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    stored_at TEXT NOT NULL,
+    verified TEXT NOT NULL,
+    etag TEXT,
+    version_id TEXT,
+    PRIMARY KEY (generation, key, destination)
+) WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    account TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    walk_is_complete INTEGER NOT NULL DEFAULT 0,
+    last_walk_at TEXT,
+    last_sweep_at TEXT,
+    last_success_at TEXT,
+    last_error TEXT,
+    provider_total INTEGER,
+    usual_total INTEGER NOT NULL DEFAULT 0,
+    walk_cursor TEXT,
+    paused_until REAL NOT NULL DEFAULT 0,
+    requests_spent TEXT NOT NULL DEFAULT '[]'
+);
+
+CREATE TABLE destinations (
+    name TEXT PRIMARY KEY,
+    archive_id TEXT NOT NULL,
+    first_seen_at TEXT NOT NULL,
+    cleaned_at TEXT
+);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    exit_code INTEGER,
+    summary TEXT
+);
+"""
+
+
 @migrations()
 def m001_first_schema(db: Database) -> None:
     """Create generations with their assets and copies, accounts, destinations and runs."""
-    db.executescript(
-        """
-        CREATE TABLE generations (
-            number INTEGER PRIMARY KEY,
-            account TEXT NOT NULL,
-            id TEXT NOT NULL,
-            provider TEXT NOT NULL,
-            kind TEXT NOT NULL,
-            status TEXT NOT NULL,
-            state TEXT NOT NULL,
-            reason TEXT,
-            model TEXT,
-            prompt TEXT,
-            negative_prompt TEXT,
-            name TEXT,
-            created_at TEXT,
-            completed_at TEXT,
-            expires_at TEXT,
-            deadline_at TEXT,
-            stem TEXT NOT NULL,
-            stem_folded TEXT NOT NULL UNIQUE,
-            details TEXT NOT NULL,
-            fingerprint TEXT,
-            listed_at TEXT,
-            archived_at TEXT,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            next_try_at TEXT,
-            may_be_committed INTEGER NOT NULL DEFAULT 0,
-            UNIQUE (account, id),
-            CHECK (state NOT IN ('pending', 'failed') OR next_try_at IS NOT NULL)
-        );
-        CREATE INDEX generations_due
-            ON generations (COALESCE(deadline_at, '9999'), created_at, number)
-            WHERE next_try_at IS NOT NULL;
-        CREATE INDEX generations_unsecured ON generations (account, deadline_at)
-            WHERE state IN ('pending', 'failed');
-        CREATE INDEX generations_in_progress ON generations (account)
-            WHERE state = 'in_progress';
-        CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
-
-        CREATE TABLE assets (
-            generation INTEGER NOT NULL REFERENCES generations (number),
-            key TEXT NOT NULL,
-            position INTEGER NOT NULL,
-            role TEXT NOT NULL,
-            ordinal INTEGER NOT NULL,
-            kind TEXT NOT NULL,
-            state TEXT NOT NULL,
-            source_url TEXT,
-            link_is_whole INTEGER NOT NULL DEFAULT 0,
-            with_credentials INTEGER NOT NULL DEFAULT 0,
-            stated_size_bytes INTEGER,
-            original_name TEXT,
-            path TEXT,
-            path_folded TEXT UNIQUE,
-            media_type TEXT,
-            size_bytes INTEGER,
-            sha256 TEXT,
-            source_etag TEXT,
-            fetched_at TEXT,
-            reason TEXT,
-            http_status INTEGER,
-            failed_at TEXT,
-            PRIMARY KEY (generation, key)
-        ) WITHOUT ROWID;
-
-        CREATE TABLE copies (
-            generation INTEGER NOT NULL REFERENCES generations (number),
-            key TEXT NOT NULL,
-            destination TEXT NOT NULL,
-            path TEXT NOT NULL,
-            size_bytes INTEGER NOT NULL,
-            sha256 TEXT NOT NULL,
-            stored_at TEXT NOT NULL,
-            verified TEXT NOT NULL,
-            etag TEXT,
-            version_id TEXT,
-            PRIMARY KEY (generation, key, destination)
-        ) WITHOUT ROWID;
-
-        CREATE TABLE accounts (
-            account TEXT PRIMARY KEY,
-            provider TEXT NOT NULL,
-            walk_is_complete INTEGER NOT NULL DEFAULT 0,
-            last_walk_at TEXT,
-            last_sweep_at TEXT,
-            last_success_at TEXT,
-            last_error TEXT,
-            provider_total INTEGER,
-            usual_total INTEGER NOT NULL DEFAULT 0,
-            walk_cursor TEXT,
-            paused_until REAL NOT NULL DEFAULT 0,
-            requests_spent TEXT NOT NULL DEFAULT '[]'
-        );
-
-        CREATE TABLE destinations (
-            name TEXT PRIMARY KEY,
-            archive_id TEXT NOT NULL,
-            first_seen_at TEXT NOT NULL,
-            cleaned_at TEXT
-        );
-
-        CREATE TABLE runs (
-            id TEXT PRIMARY KEY,
-            started_at TEXT NOT NULL,
-            ended_at TEXT,
-            exit_code INTEGER,
-            summary TEXT
-        );
-        """
-    )
+    db.executescript(_FIRST_SCHEMA)
     db.table("generations").enable_fts(SEARCHED, tokenize="trigram", create_triggers=True)
