@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from archiver.errors import ArchiverError
 from archiver.fetch.engine import Credentials
 from archiver.index import Index
 from archiver.model import Generation, Kind, Role
@@ -60,15 +61,19 @@ class Account:
     kinds: frozenset[Kind] | None = None
     since: datetime | None = None
 
+    @property
+    def kept_for(self) -> timedelta | None:
+        """How long the provider keeps what it made: the user's word, else the provider's own."""
+        return self.retention or self.provider.capabilities.retention
+
     def deadline_of(self, generation: Generation) -> datetime | None:
         """The moment after which nothing can be fetched: the provider's word, else retention."""
         if generation.expires_at is not None:
             return generation.expires_at
-        retention = self.retention or self.provider.capabilities.retention
-        if retention is None or generation.created_at is None:
+        if self.kept_for is None or generation.created_at is None:
             return None
         try:
-            return generation.created_at + retention
+            return generation.created_at + self.kept_for
         except OverflowError:
             return None
 
@@ -80,3 +85,11 @@ class Account:
         if self.since is not None and created_at is not None and created_at < self.since:
             return f"made before {self.since:%Y-%m-%d}"
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """An account that cannot be opened, as its key is missing: where it is, and why."""
+
+    provider: str
+    error: ArchiverError

@@ -19,7 +19,7 @@ from archiver.actions.commit import (
     has_vanished,
     holders,
     next_try,
-    report,
+    record,
     wait_for_end,
 )
 from archiver.actions.committed import adopt_committed
@@ -36,10 +36,11 @@ from archiver.errors import (
     ProviderUnavailable,
 )
 from archiver.fetch.engine import MediaEngine
-from archiver.index import captured, listed, queries
+from archiver.index import listed, queries
 from archiver.index.captured import Captured
 from archiver.index.rows import Known, KnownAsset
 from archiver.model import Generation, Role, State, Status
+from archiver.states import DUE_STATES, Event
 
 FORBIDDEN = 403
 _ROLE_ORDER = tuple(Role)
@@ -135,7 +136,7 @@ def _ask_for_more(
 
 
 def _to_fetch(known: Known) -> list[KnownAsset]:
-    wanted = [asset for asset in known.assets if asset.state in (State.PENDING, State.FAILED)]
+    wanted = [asset for asset in known.assets if asset.state in DUE_STATES]
     return sorted(wanted, key=lambda known: (_ROLE_ORDER.index(known.asset.role), known.ordinal))
 
 
@@ -188,14 +189,14 @@ def _give_up(archive: Archive, known: Known, progress: Progress, error: Exceptio
         return _bury(archive, known, progress, lost)
     _catch_up(archive, known, progress)
     outcome = Captured(
-        state=State.FAILED,
+        event=Event.TRY_FAILED,
         reason=str(error),
+        fingerprint=known.fingerprint,
         receipts=tuple(progress.receipts),
         next_try_at=next_try(archive, known, progress),
     )
-    captured.record(archive.index, known.number, outcome, archive.clock())
     is_down = isinstance(error, ProviderUnavailable | CredentialsRejected)
-    return replace(report(known, progress, outcome), is_provider_down=is_down)
+    return replace(record(archive, known, progress, outcome), is_provider_down=is_down)
 
 
 def _bury(archive: Archive, known: Known, progress: Progress, lost: Lost) -> CaptureReport:

@@ -19,6 +19,7 @@ from archiver.index import captured, queries
 from archiver.index.captured import SIDECAR, Captured
 from archiver.index.rows import Known
 from archiver.model import Kind, Media, Missing, Receipt, Role, State, Status
+from archiver.states import RESTING_STATES, Event
 from archiver.storage.base import put
 
 FIRST_RETRY = timedelta(minutes=1)
@@ -79,11 +80,11 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
         )
         complete = _put_sidecar(archive, known, progress, document, complete)
     is_enough = archive.is_enough(complete)
-    state, reason = _judge(known, missing, progress, is_settled and is_enough)
-    is_all = is_settled and not progress.is_more_to_ask and state is not State.FAILED
+    event, reason = _judge(known, missing, progress, is_settled and is_enough)
+    is_all = is_settled and not progress.is_more_to_ask and event is not Event.TRY_FAILED
     is_everywhere = is_all and complete >= archive.names
     outcome = Captured(
-        state=state,
+        event=event,
         reason=reason,
         fingerprint=known.fingerprint,
         media=tuple(progress.media.values()),
@@ -92,15 +93,13 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
         archived_at=archived_at if any(key == SIDECAR for key, _ in progress.receipts) else None,
         next_try_at=None if is_everywhere else next_try(archive, known, progress),
     )
-    captured.record(archive.index, known.number, outcome, archive.clock())
-    return report(known, progress, outcome)
+    return record(archive, known, progress, outcome)
 
 
 def wait_for_end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
     """Take back what a listing said too early: the provider's detail is not finished yet."""
-    outcome = Captured(state=State.IN_PROGRESS, reason=None, fingerprint=known.fingerprint)
-    captured.record(archive.index, known.number, outcome, archive.clock())
-    return report(known, progress, outcome)
+    outcome = Captured(event=Event.UNFINISHED, reason=None, fingerprint=known.fingerprint)
+    return record(archive, known, progress, outcome)
 
 
 def has_vanished(known: Known) -> bool:
@@ -169,20 +168,22 @@ def _everything(known: Known, progress: Progress) -> tuple[tuple[Media, ...], tu
 
 def _judge(
     known: Known, missing: tuple[Missing, ...], progress: Progress, is_done: bool
-) -> tuple[State, str | None]:
-    """The part of the state machine that capture drives (docs/design.md draws the whole)."""
+) -> tuple[Event, str | None]:
+    """Name the event that a try ended in (`archiver.states`), and the reason for a person."""
     if is_done and _lacks_output(known):
-        return State.FAILED, "the provider calls it finished and names no output yet"
-    for state in (State.FAILED, State.LOST):
-        found = next((one for one in missing if one.state is state), None)
-        if found is not None and (state is State.FAILED or is_done):
-            return state, f"{found.key}: {found.reason}"
+        return Event.TRY_FAILED, "the provider calls it finished and names no output yet"
+    failed = next((one for one in missing if one.state is State.FAILED), None)
+    if failed is not None:
+        return Event.TRY_FAILED, f"{failed.key}: {failed.reason}"
+    lost = next((one for one in missing if one.state is State.LOST), None)
+    if lost is not None and is_done:
+        return Event.PROVEN_GONE, f"{lost.key}: {lost.reason}"
     if has_vanished(known):
-        return State.LOST, known.reason
+        return Event.PROVEN_GONE, known.reason
     if is_done:
-        return State.ARCHIVED, None
+        return Event.SECURED, None
     reasons = "; ".join(str(error) for error in progress.failures.values())
-    return State.FAILED, reasons or "a destination that must hold it cannot be used now"
+    return Event.TRY_FAILED, reasons or "a destination that must hold it cannot be used now"
 
 
 def _lacks_output(known: Known) -> bool:
@@ -209,18 +210,19 @@ def next_try(archive: Archive, known: Known, progress: Progress) -> datetime:
     return now + wait
 
 
-def report(known: Known, progress: Progress, outcome: Captured) -> CaptureReport:
-    """Say what one try did."""
+def record(archive: Archive, known: Known, progress: Progress, outcome: Captured) -> CaptureReport:
+    """Write the index row, the last step, and say what the try did."""
+    state = captured.record(archive.index, known.number, outcome, archive.clock())
     return CaptureReport(
         number=known.number,
         account=known.generation.account,
         generation_id=known.generation.id,
-        state=outcome.state,
+        state=state,
         reason=outcome.reason,
         files=len(progress.media),
         size_bytes=sum(media.digest.size_bytes for media in progress.media.values()),
         lost=_count_lost(known, progress, outcome),
-        is_tried_again=outcome.next_try_at is not None,
+        is_tried_again=outcome.next_try_at is not None and state not in RESTING_STATES,
         account_error=progress.account_error,
         warnings=tuple(progress.warnings),
     )

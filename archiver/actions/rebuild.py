@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,8 @@ from archiver.actions.archive import Clock, utc_now
 from archiver.errors import CopyDamaged, CopyMissing
 from archiver.index import Index, captured
 from archiver.index.captured import SIDECAR, Captured
-from archiver.model import Digest, Receipt, State
+from archiver.model import Digest, Missing, Receipt, State
+from archiver.states import MISSING_EVENTS, Event
 from archiver.storage.base import Destination, read_whole
 
 READERS = 16
@@ -119,23 +120,30 @@ def _stem_of(read: ReadSidecar) -> str:
 
 def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
     content = read.content
-    states = {missing.state for missing in content.missing}
-    state = next((one for one in (State.FAILED, State.LOST) if one in states), State.ARCHIVED)
-    reason = next((one.reason for one in content.missing if one.state is state), None)
+    event, reason = _judge(content.missing)
     receipts = [(SIDECAR, _receipt(destination, read.key, read.digest, content.archived_at))]
     receipts += [
         (media.key, _receipt(destination, media.path, media.digest, media.fetched_at))
         for media in content.media
     ]
     return Captured(
-        state=state,
+        event=event,
         reason=reason,
         media=content.media,
         missing=content.missing,
         receipts=tuple(receipts),
         archived_at=content.archived_at,
-        next_try_at=now if state is State.FAILED else None,
+        next_try_at=now if event is Event.TRY_FAILED else None,
     )
+
+
+def _judge(missing: Sequence[Missing]) -> tuple[Event, str | None]:
+    """Name the event that the last try before this sidecar ended in."""
+    for state in (State.FAILED, State.LOST):
+        found = next((one for one in missing if one.state is state), None)
+        if found is not None:
+            return MISSING_EVENTS[state], found.reason
+    return Event.SECURED, None
 
 
 def _receipt(destination: str, key: str, digest: Digest, stored_at: datetime) -> Receipt:

@@ -21,8 +21,9 @@ from archiver.actions.capture import capture
 from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast, forecast
 from archiver.actions.links import LiveLinks
+from archiver.actions.listing import WalkReport
 from archiver.actions.prepare import prepare
-from archiver.actions.walk import WalkOptions, WalkReport, walk
+from archiver.actions.walk import WalkOptions, walk
 from archiver.errors import AnswerInvalid, ArchiverError, DestinationError, ProviderUnavailable
 from archiver.fetch.engine import MediaEngine
 from archiver.index import captured, ledger, listed, queries

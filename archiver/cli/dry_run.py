@@ -10,8 +10,9 @@ from datetime import datetime
 
 from archiver.actions.archive import Archive, utc_now
 from archiver.actions.links import LiveLinks
+from archiver.actions.listing import WalkReport
 from archiver.actions.run import EXIT_INCOMPLETE, RunOptions
-from archiver.actions.walk import WalkReport, walk
+from archiver.actions.walk import walk
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import print_json, print_table, relative, warn
 from archiver.config import Config

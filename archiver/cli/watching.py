@@ -8,8 +8,8 @@ from typing import Protocol
 
 from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
+from archiver.actions.listing import WalkReport
 from archiver.actions.run import Observer, RunSummary
-from archiver.actions.walk import WalkReport
 from archiver.cli.settings import Settings
 from archiver.units import format_size
 

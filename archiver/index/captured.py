@@ -18,6 +18,7 @@ from archiver.index.database import Index
 from archiver.index.listed import last_number, next_ordinal
 from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
 from archiver.model import Asset, Generation, Kind, Link, Media, Missing, Receipt, State
+from archiver.states import ASSETS, GENERATIONS, MISSING_EVENTS, RESTING_STATES, Event, after
 
 SIDECAR = ""
 """The asset key under which the copies of a generation's sidecar are recorded."""
@@ -25,13 +26,13 @@ SIDECAR = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """How one try to capture a generation ended.
+    """How one try to capture a generation ended: with which event, and what came of it.
 
     `receipts` are by asset key, SIDECAR for the sidecar. `next_try_at` is set when something
     will be tried again. `fingerprint` is what the generation was when the try began.
     """
 
-    state: State
+    event: Event
     reason: str | None
     fingerprint: str | None = None
     media: tuple[Media, ...] = ()
@@ -41,38 +42,55 @@ class Captured:
     next_try_at: datetime | None = None
 
 
-def record(index: Index, number: int, captured: Captured, now: datetime) -> None:
-    """Write the outcome of one try, all of it in one transaction.
+def record(index: Index, number: int, captured: Captured, now: datetime) -> State:
+    """Write the outcome of one try, all of it in one transaction; returns the state it led to.
 
     A generation that was listed anew meanwhile, with other files or facts, is due again at once.
     """
     with index.transaction() as db:
+        states = _asset_states(db, number)
         for media in captured.media:
-            _record_media(db, number, media)
+            _record_media(db, number, media, states[media.key])
         for missing in captured.missing:
-            _record_missing(db, number, missing)
+            _record_missing(db, number, missing, states[missing.key])
         _record_receipts(db, number, captured.receipts)
-        db.execute(
-            "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
-            " archived_at = COALESCE(:archived_at, archived_at),"
-            " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
-            " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
-            " WHERE number = :number",
-            {
-                "number": number,
-                "state": captured.state.value,
-                "reason": captured.reason,
-                "next_try_at": stamp_or_none(captured.next_try_at),
-                "archived_at": stamp_or_none(captured.archived_at),
-            },
+        row = next(
+            db.query("SELECT state, fingerprint FROM generations WHERE number = ?", [number])
         )
-        if captured.state in (State.ARCHIVED, State.LOST):
-            db.execute(
-                "UPDATE generations SET state = 'pending', next_try_at = :now"
-                " WHERE number = :number AND (fingerprint IS NOT :fingerprint OR EXISTS"
-                " (SELECT 1 FROM assets WHERE generation = :number AND state = 'pending'))",
-                {"number": number, "now": stamp(now), "fingerprint": captured.fingerprint},
-            )
+        state = after(GENERATIONS, State(row["state"]), captured.event)
+        _end_try(db, number, captured, state)
+        is_other = row["fingerprint"] != captured.fingerprint or _has_pending(db, number)
+        if state in (State.ARCHIVED, State.LOST) and is_other:
+            changed = after(GENERATIONS, state, Event.CHANGED)
+            db.table("generations").update(number, {"state": changed, "next_try_at": stamp(now)})
+        return state
+
+
+def _end_try(db: Database, number: int, captured: Captured, state: State) -> None:
+    next_try_at = None if state in RESTING_STATES else captured.next_try_at
+    db.execute(
+        "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
+        " archived_at = COALESCE(:archived_at, archived_at),"
+        " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
+        " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
+        " WHERE number = :number",
+        {
+            "number": number,
+            "state": state.value,
+            "reason": captured.reason,
+            "next_try_at": stamp_or_none(next_try_at),
+            "archived_at": stamp_or_none(captured.archived_at),
+        },
+    )
+
+
+def _asset_states(db: Database, number: int) -> dict[str, State]:
+    rows = db.query("SELECT key, state FROM assets WHERE generation = ?", [number])
+    return {row["key"]: State(row["state"]) for row in rows}
+
+
+def _has_pending(db: Database, number: int) -> bool:
+    return State.PENDING in _asset_states(db, number).values()
 
 
 def suspect_all(index: Index) -> None:
@@ -105,6 +123,7 @@ def retry_all(index: Index, now: datetime) -> None:
             "UPDATE generations SET next_try_at = :now WHERE next_try_at > :now",
             {"now": stamp(now)},
         )
+        db.execute("UPDATE generations SET ask_at = NULL WHERE ask_at IS NOT NULL")
 
 
 def adopt(
@@ -134,7 +153,7 @@ def adopt(
 def _adopt_generation(db: Database, generation: Generation, stem: str, captured: Captured) -> int:
     columns = {
         **generation_row(generation),
-        "state": captured.state.value,
+        "state": after(GENERATIONS, None, captured.event).value,
         "reason": captured.reason,
         "stem": stem,
         "stem_folded": keys.fold(stem),
@@ -159,24 +178,21 @@ def _adopt_more(
     row = next(db.query("SELECT state FROM generations WHERE number = ?", [number]))
     if row["state"] == State.PENDING:
         db.table("generations").update(number, generation_row(generation))
-    query = "SELECT key, state FROM assets WHERE generation = ?"
-    states = {row["key"]: row["state"] for row in db.query(query, [number])}
+    states = _asset_states(db, number)
     entries: tuple[Media | Missing, ...] = (*captured.media, *captured.missing)
     for entry in entries:
         if entry.key not in states:
             _adopt_asset(db, number, entry, len(states), stem)
-        elif isinstance(entry, Media) and states[entry.key] != State.ARCHIVED:
-            _record_media(db, number, entry)
-    db.execute(
-        "UPDATE generations SET state = 'archived', reason = NULL, archived_at = :archived_at,"
-        " next_try_at = :next_try_at WHERE number = :number AND NOT EXISTS (SELECT 1 FROM assets"
-        " WHERE generation = :number AND state NOT IN ('archived', 'excluded'))",
-        {
-            "number": number,
+        elif isinstance(entry, Media) and states[entry.key] is not State.ARCHIVED:
+            _record_media(db, number, entry, states[entry.key])
+    if {*_asset_states(db, number).values()} <= {State.ARCHIVED, State.EXCLUDED}:
+        secured = {
+            "state": after(GENERATIONS, State(row["state"]), Event.SECURED).value,
+            "reason": None,
             "archived_at": stamp_or_none(captured.archived_at),
             "next_try_at": stamp_or_none(captured.next_try_at),
-        },
-    )
+        }
+        db.table("generations").update(number, secured)
 
 
 def _adopt_asset(
@@ -195,18 +211,19 @@ def _adopt_asset(
         original_name=entry.original_name if isinstance(entry, Media) else None,
     )
     columns = {**asset_row(asset, position), "generation": number, "ordinal": ordinal}
-    db.table("assets").insert({**columns, "state": State.PENDING.value})
+    state = after(ASSETS, None, Event.LISTED)
+    db.table("assets").insert({**columns, "state": state.value})
     if isinstance(entry, Media):
-        _record_media(db, number, entry)
+        _record_media(db, number, entry, state)
     else:
-        _record_missing(db, number, entry)
+        _record_missing(db, number, entry, state)
 
 
-def _record_media(db: Database, number: int, media: Media) -> None:
+def _record_media(db: Database, number: int, media: Media, before: State) -> None:
     db.table("assets").update(
         (number, media.key),
         {
-            "state": State.ARCHIVED.value,
+            "state": after(ASSETS, before, Event.SECURED).value,
             "kind": media.kind.value,
             "path": media.path,
             "path_folded": keys.fold(media.path),
@@ -224,11 +241,11 @@ def _record_media(db: Database, number: int, media: Media) -> None:
     )
 
 
-def _record_missing(db: Database, number: int, missing: Missing) -> None:
+def _record_missing(db: Database, number: int, missing: Missing, before: State) -> None:
     db.table("assets").update(
         (number, missing.key),
         {
-            "state": missing.state.value,
+            "state": after(ASSETS, before, MISSING_EVENTS[missing.state]).value,
             "reason": missing.reason,
             "http_status": missing.http_status,
             "failed_at": stamp(missing.at),

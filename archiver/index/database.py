@@ -6,12 +6,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from archiver.errors import ArchiveMissing, IndexUnavailable
 from archiver.index import migrations as schema
+from archiver.index.rows import stamp, unstamp
 
 FILE_NAME = "index.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -170,6 +172,7 @@ def _open(path: Path | str) -> Index:
     index = Index(connection)
     try:
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
+        connection.create_function("later", 2, _later, deterministic=True)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -178,6 +181,15 @@ def _open(path: Path | str) -> Index:
         index.close()
         raise
     return index
+
+
+def _later(text: str | None, seconds: float | None) -> str | None:
+    """SQL: a time of the index, so many seconds later; NULL where there is none."""
+    moment = unstamp(text)
+    try:
+        return stamp(moment + timedelta(seconds=seconds)) if moment and seconds else None
+    except OverflowError:
+        return None
 
 
 def copy_into(path: Path, target: Index) -> None:

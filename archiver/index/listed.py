@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlite_utils import Database
@@ -15,6 +15,7 @@ from archiver import keys
 from archiver.index.database import Index
 from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
 from archiver.model import Asset, Generation, Role, State, Status
+from archiver.states import ASSETS, GENERATIONS, Event, after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Listed:
 
     `fingerprint` changes when something that belongs into the sidecar changed. `assets` is
     None when the listing does not name all files. `excluded_because` names the rule that
-    leaves the whole generation out.
+    leaves the whole generation out. `link_expires_at` is when the first of its links stops working.
     """
 
     generation: Generation
@@ -32,6 +33,7 @@ class Listed:
     deadline_at: datetime | None
     assets: tuple[Asset, ...] | None
     excluded_because: str | None
+    link_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +96,43 @@ def want_roles(index: Index, wanted_roles: frozenset[Role], now: datetime) -> No
 
 def _take_back(db: Database, number: int, values: Mapping[str, str]) -> None:
     db.execute(
-        "UPDATE assets SET state = 'pending', reason = NULL WHERE generation = :number"
+        "UPDATE assets SET state = :pending, reason = NULL WHERE generation = :number"
         " AND state = :excluded AND role IN (SELECT value FROM json_each(:roles))",
-        {**values, "number": number},
+        {**values, "pending": after(ASSETS, State.EXCLUDED, Event.WANTED), "number": number},
     )
-    db.execute(
-        "UPDATE generations SET state = 'pending', next_try_at = :now"
-        " WHERE number = :number AND state IN ('archived', 'failed', 'lost')",
-        {"number": number, "now": values["now"]},
-    )
+    row = next(db.query("SELECT state FROM generations WHERE number = ?", [number]))
+    state = after(GENERATIONS, State(row["state"]), Event.WANTED)
+    if state is State.PENDING:
+        db.table("generations").update(number, {"state": state, "next_try_at": values["now"]})
+
+
+def move_deadlines(index: Index, account: str, retention: timedelta | None) -> None:
+    """Count an account's deadlines anew, as when its retention was changed in the config.
+
+    The provider's own word (`expires_at`) stays. What the index remembers is the retention that
+    the deadlines were counted with, so that this costs nothing while it stays the same.
+    """
+    seconds = None if retention is None else retention.total_seconds()
+    with index.transaction() as db:
+        row = db.execute(
+            "SELECT retention_seconds FROM accounts WHERE account = ?", [account]
+        ).fetchone()
+        if row is None or row[0] == seconds:
+            return
+        db.execute(
+            "UPDATE accounts SET retention_seconds = ? WHERE account = ?", [seconds, account]
+        )
+        db.execute(
+            "UPDATE generations SET deadline_at = later(created_at, :seconds)"
+            " WHERE account = :account AND expires_at IS NULL",
+            {"account": account, "seconds": seconds},
+        )
+
+
+def ask_later(index: Index, number: int, moment: datetime) -> None:
+    """Leave a generation that the provider is still at work on alone until a moment."""
+    with index.transaction() as db:
+        db.table("generations").update(number, {"ask_at": stamp(moment)})
 
 
 def _without_repeats(page: Sequence[Listed]) -> list[Listed]:
@@ -144,16 +174,18 @@ def _record(
 
 
 def _next_state(listed: Listed, known: Mapping[str, object] | None) -> State:
-    """The part of the state machine that listing drives (docs/design.md draws the whole)."""
     before = None if known is None else State(str(known["state"]))
+    return after(GENERATIONS, before, _event_of(listed, known))
+
+
+def _event_of(listed: Listed, known: Mapping[str, object] | None) -> Event:
+    """Name what a listing says of a generation; a row without fingerprint is not compared."""
     if listed.excluded_because is not None:
-        return before if before in (State.ARCHIVED, State.LOST) else State.EXCLUDED
+        return Event.RULED_OUT
     if listed.generation.status is Status.IN_PROGRESS:
-        return before if before in (State.ARCHIVED, State.LOST) else State.IN_PROGRESS
-    if before in (None, State.IN_PROGRESS, State.EXCLUDED):
-        return State.PENDING
-    assert known is not None, "before is its state"
-    return before if known["fingerprint"] in (listed.fingerprint, None) else State.PENDING
+        return Event.UNFINISHED
+    is_same = known is None or known["fingerprint"] in (listed.fingerprint, None)
+    return Event.LISTED if is_same else Event.CHANGED
 
 
 def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
@@ -162,6 +194,7 @@ def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
         **generation_row(listed.generation),
         **_standing(listed, state, now),
         "deadline_at": stamp_or_none(listed.deadline_at),
+        "link_expires_at": stamp_or_none(listed.link_expires_at),
         "fingerprint": listed.fingerprint,
         "stem": stem,
         "stem_folded": keys.fold(stem),
@@ -178,6 +211,7 @@ def _update(
     columns: dict[str, object] = {
         "fingerprint": listed.fingerprint,
         "deadline_at": stamp_or_none(listed.deadline_at),
+        "link_expires_at": stamp_or_none(listed.link_expires_at),
     }
     if known["state"] != state:
         columns.update(_standing(listed, state, now))
@@ -243,7 +277,7 @@ def _add_assets(
                 **columns,
                 "generation": number,
                 "ordinal": next_ordinal(db, number, asset.role),
-                "state": (State.PENDING if is_wanted else State.EXCLUDED).value,
+                "state": after(ASSETS, None, Event.LISTED if is_wanted else Event.RULED_OUT).value,
                 "reason": None if is_wanted else f"role {asset.role} is not kept",
                 "failed_at": None if is_wanted else stamp(now),
             }

@@ -2,7 +2,9 @@
 
 Times are text in UTC with microseconds, so that they sort and compare as text. `number` is the
 row number of a generation and joins the tables; (account, id) is its identity. A generation is
-due when `next_try_at` is set and past, whatever its state.
+due when `next_try_at` is set and past, whatever its state. A copy was last read back, and found
+right, at `proven_at`; `fault` is what was wrong when it was looked at since. `strays` are files
+at a destination that no copy accounts for.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ CREATE TABLE generations (
     completed_at TEXT,
     expires_at TEXT,
     deadline_at TEXT,
+    link_expires_at TEXT,
     stem TEXT NOT NULL,
     stem_folded TEXT NOT NULL UNIQUE,
     details TEXT NOT NULL,
@@ -40,12 +43,15 @@ CREATE TABLE generations (
     archived_at TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     next_try_at TEXT,
+    ask_at TEXT,
     may_be_committed INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, id),
     CHECK (state NOT IN ('pending', 'failed') OR next_try_at IS NOT NULL)
 );
 CREATE INDEX generations_due
-    ON generations (COALESCE(deadline_at, '9999'), created_at, number)
+    ON generations (
+        COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'), created_at, number
+    )
     WHERE next_try_at IS NOT NULL;
 CREATE INDEX generations_unsecured ON generations (account, deadline_at)
     WHERE state IN ('pending', 'failed');
@@ -90,7 +96,19 @@ CREATE TABLE copies (
     verified TEXT NOT NULL,
     etag TEXT,
     version_id TEXT,
+    proven_at TEXT,
+    fault TEXT,
     PRIMARY KEY (generation, key, destination)
+) WITHOUT ROWID;
+CREATE INDEX copies_by_proof ON copies (destination, COALESCE(proven_at, stored_at));
+CREATE INDEX copies_at_fault ON copies (destination) WHERE fault IS NOT NULL;
+
+CREATE TABLE strays (
+    destination TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    found_at TEXT NOT NULL,
+    PRIMARY KEY (destination, path)
 ) WITHOUT ROWID;
 
 CREATE TABLE accounts (
@@ -103,6 +121,7 @@ CREATE TABLE accounts (
     last_error TEXT,
     provider_total INTEGER,
     usual_total INTEGER NOT NULL DEFAULT 0,
+    retention_seconds REAL,
     walk_cursor TEXT,
     paused_until REAL NOT NULL DEFAULT 0,
     requests_spent TEXT NOT NULL DEFAULT '[]'
@@ -112,7 +131,10 @@ CREATE TABLE destinations (
     name TEXT PRIMARY KEY,
     archive_id TEXT NOT NULL,
     first_seen_at TEXT NOT NULL,
-    cleaned_at TEXT
+    cleaned_at TEXT,
+    verified_at TEXT,
+    drilled_at TEXT,
+    drill_cursor TEXT
 );
 
 CREATE TABLE runs (

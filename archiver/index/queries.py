@@ -93,13 +93,17 @@ def _known_from(index: Index, row: Row) -> Known:
 def due(
     index: Index, accounts: Collection[str], now: datetime, claimed: Collection[int], limit: int
 ) -> list[tuple[int, str]]:
-    """Name what is to be captured now as (number, account), the earliest deadline first."""
+    """Name what is to be captured now as (number, account), the least time to loss first.
+
+    That is the deadline, then the end of a link; without either what was made first.
+    """
     rows = index.rows(
         "SELECT number, account FROM generations WHERE next_try_at IS NOT NULL"
         " AND next_try_at <= :now"
         " AND account IN (SELECT value FROM json_each(:accounts))"
         " AND number NOT IN (SELECT value FROM json_each(:claimed))"
-        " ORDER BY COALESCE(deadline_at, '9999'), created_at, number LIMIT :limit",
+        " ORDER BY COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'),"
+        " created_at, number LIMIT :limit",
         {
             "now": stamp(now),
             "accounts": json.dumps(sorted(accounts)),
@@ -110,12 +114,12 @@ def due(
     return [(int(str(row["number"])), str(row["account"])) for row in rows]
 
 
-def in_progress(index: Index, account: str) -> list[str]:
-    """Name the generations of an account that the provider had not finished."""
+def in_progress(index: Index, account: str, now: datetime) -> list[str]:
+    """Name the generations of an account that the provider had not finished, and may have now."""
     rows = index.rows(
         "SELECT id FROM generations WHERE account = :account AND state = 'in_progress'"
-        " ORDER BY created_at",
-        {"account": account},
+        " AND (ask_at IS NULL OR ask_at <= :now) ORDER BY created_at",
+        {"account": account, "now": stamp(now)},
     )
     return [str(row["id"]) for row in rows]
 

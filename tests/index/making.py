@@ -24,9 +24,11 @@ from archiver.model import (
     State,
     Status,
 )
+from archiver.states import Event
 
 NOW = datetime(2025, 9, 27, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
+ENDS_AT = NOW + timedelta(days=29)
 WANTED = frozenset({Role.OUTPUT, Role.THUMBNAIL})
 OUTPUT = Asset(
     key="output/0",
@@ -138,8 +140,20 @@ def make_receipt(destination: str, path: str) -> Receipt:
     )
 
 
+EVENTS = {
+    State.ARCHIVED: Event.SECURED,
+    State.FAILED: Event.TRY_FAILED,
+    State.LOST: Event.PROVEN_GONE,
+}
+"""How a try ends that leads to a state."""
+
+
 def make_captured(
-    one: Known, media: Sequence[Media] = (), *destinations: str, **facts: object
+    one: Known,
+    media: Sequence[Media] = (),
+    *destinations: str,
+    state: State = State.ARCHIVED,
+    **facts: object,
 ) -> Captured:
     """Make the outcome of a try that brought these files to these destinations."""
     receipts = [
@@ -148,7 +162,7 @@ def make_captured(
         for key, path in [(SIDECAR, f"{one.stem}.json"), *((file.key, file.path) for file in media)]
     ]
     outcome = Captured(
-        state=State.ARCHIVED,
+        event=EVENTS[state],
         reason=None,
         fingerprint=one.fingerprint,
         media=tuple(media),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from archiver.index import Index, captured, queries
 from archiver.index.captured import Captured
 from archiver.index.rows import Known
 from archiver.model import Generation, Missing, State
+from archiver.states import Event
 from tests.index.making import (
     LATER,
     MASK,
@@ -160,7 +162,7 @@ def test_retry_all_brings_every_next_try_forward(index: Index) -> None:
 # From sidecars
 
 
-def sidecar_of(index: Index, *missing: Missing, **facts: object) -> tuple[Generation, Captured]:
+def sidecar_of(index: Index, *missing: Missing, **facts: Any) -> tuple[Generation, Captured]:
     """Make what a sidecar of "g1" tells, from an index that is then emptied."""
     one = add(index, make(assets=(OUTPUT, THUMBNAIL)))
     media = [make_media(one, path=f"{one.stem}-2.png"), make_media(one, THUMBNAIL, "jpg")]
@@ -223,7 +225,7 @@ def test_what_one_destination_holds_is_not_missing_because_another_lacks_it(inde
     generation, whole = sidecar_of(index)
     lacking = replace(
         whole,
-        state=State.FAILED,
+        event=Event.TRY_FAILED,
         reason="503",
         media=whole.media[1:],
         missing=(make_missing(),),

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from archiver.index import Index, captured, listed, queries
+from archiver.index import Index, captured, ledger, listed, queries
+from archiver.index.queries import Filters
 from archiver.model import Cost, Failure, Kind, Link, Role, State, Status
 from tests.index.making import (
+    ENDS_AT,
     LATER,
     MASK,
     NOW,
@@ -26,8 +28,6 @@ from tests.index.making import (
     make_missing,
     record,
 )
-
-ENDS_AT = NOW + timedelta(days=29)
 
 
 def is_due(index: Index, generation_id: str = "g1") -> bool:
@@ -221,14 +221,14 @@ def test_a_generation_in_progress_waits_for_its_end(index: Index) -> None:
     """It is not due; when it is done it is pending."""
     [first] = record(index, make(status=Status.IN_PROGRESS, assets=()))
     assert State.IN_PROGRESS == first.state
-    assert ["g1"] == queries.in_progress(index, "studio")
-    assert [] == queries.in_progress(index, "other")
+    assert ["g1"] == queries.in_progress(index, "studio", NOW)
+    assert [] == queries.in_progress(index, "other", NOW)
     assert not is_due(index)
 
     [second] = record(index, make(), now=LATER)
 
     assert State.PENDING == second.state
-    assert [] == queries.in_progress(index, "studio")
+    assert [] == queries.in_progress(index, "studio", NOW)
     assert ["output/0"] == [one.asset.key for one in known(index).assets]
 
 
@@ -429,3 +429,49 @@ def test_a_listing_renews_the_link_of_a_file_that_is_still_to_come(index: Index)
     record(index, make(prompt="changed", assets=(moved,)), now=LATER)
 
     assert (moved, True) == (known(index).assets[0].asset, known(index).assets[0].link_is_whole)
+
+
+# Deadlines
+
+
+def test_a_changed_retention_moves_the_deadlines_of_what_is_known(index: Index) -> None:
+    """But not the provider's own word, nor another account's."""
+    theirs = make(id="their word", expires_at=ENDS_AT)
+    add(index, make(id="ours"))
+    add(index, theirs)
+    add(index, make(account="other", id="elsewhere"))
+    for account in ("studio", "other"):
+        record_of = ledger.load_account(index, account, "geminigen")
+        ledger.save_account(index, record_of)
+    before = {one.generation.id: one.deadline_at for one in queries.find(index, Filters())}
+
+    listed.move_deadlines(index, "studio", timedelta(days=5))
+
+    made_at = make().created_at
+    assert made_at is not None
+    after = {one.generation.id: one.deadline_at for one in queries.find(index, Filters())}
+    assert before | {"ours": made_at + timedelta(days=5)} == after
+
+
+def test_without_a_retention_there_is_no_deadline(index: Index) -> None:
+    """As when a plan that keeps everything was bought."""
+    add(index)
+    ledger.save_account(index, ledger.load_account(index, "studio", "geminigen"))
+    listed.move_deadlines(index, "studio", timedelta(days=5))
+
+    listed.move_deadlines(index, "studio", None)
+
+    assert known(index).deadline_at is None
+
+
+def test_what_was_just_asked_for_is_left_alone_for_a_while(index: Index) -> None:
+    """Until its moment, or until a person does not want to wait."""
+    [one] = record(index, make(status=Status.IN_PROGRESS, assets=()))
+    listed.ask_later(index, one.number, LATER)
+
+    assert [] == queries.in_progress(index, "studio", NOW)
+    assert ["g1"] == queries.in_progress(index, "studio", LATER)
+
+    captured.retry_all(index, NOW)
+
+    assert ["g1"] == queries.in_progress(index, "studio", NOW)

@@ -14,6 +14,7 @@ from archiver.index import Index, captured, open_temporary_index, queries
 from archiver.index.queries import PAGE_ROWS, Filters
 from archiver.model import Kind, Role, State, Status
 from tests.index.making import (
+    ENDS_AT,
     LATER,
     MASK,
     NOW,
@@ -372,3 +373,24 @@ def test_an_id_that_is_no_text_is_not_found(texts: Index) -> None:
     """Bytes of a command line that are no UTF-8 name nothing."""
     assert [] == queries.by_id(texts, "cat\udcff")
     assert [] == queries.by_id(texts, string.punctuation)
+
+
+def test_of_two_with_one_deadline_the_link_that_ends_first_comes_first(index: Index) -> None:
+    """The second clock: and a deadline comes before any link."""
+    for name, deadline_at, link_expires_at in (
+        ("long link", ENDS_AT, LATER + timedelta(hours=2)),
+        ("short link", ENDS_AT, LATER),
+        ("no link", ENDS_AT, None),
+        ("no deadline", None, NOW),
+        ("sooner", ENDS_AT - timedelta(days=1), None),
+    ):
+        listing = make_listed(
+            make(id=name), deadline_at=deadline_at, link_expires_at=link_expires_at
+        )
+        record(index, listing)
+
+    order = [number for number, _ in queries.due(index, ["studio"], LATER, [], 10)]
+
+    assert ["sooner", "short link", "long link", "no link", "no deadline"] == [
+        queries.load(index, number).generation.id for number in order
+    ]

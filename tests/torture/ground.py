@@ -17,8 +17,8 @@ import stamina
 
 from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
+from archiver.actions.listing import WalkReport
 from archiver.actions.run import RunSummary, run
-from archiver.actions.walk import WalkReport
 from archiver.config import load_config
 from archiver.errors import DestinationError
 from archiver.simulator import Recipe, Simulator

@@ -20,8 +20,8 @@ from pathlib import Path
 from archiver.actions.archive import Archive
 from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
+from archiver.actions.listing import WalkReport
 from archiver.actions.run import RunSummary, run
-from archiver.actions.walk import WalkReport
 from archiver.config import load_config
 from archiver.errors import ArchiveMissing, DestinationError
 from archiver.index import ledger

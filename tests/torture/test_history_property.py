@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +31,7 @@ from archiver.model import State
 from archiver.simulator import Simulator, faults
 from archiver.simulator.faults import Fault
 from archiver.simulator.item import PROVIDERS, Item
+from archiver.states import ASSETS, GENERATIONS
 from tests.stories.house import ACCOUNTS, KEPT_ROLES, sha256_of
 from tests.torture.adversary import SHAPES
 from tests.torture.ground import IS_WHOLE, SMALL, Clock, Ground
@@ -39,7 +41,20 @@ ACCOUNT_OF = {provider: name for name, provider in ACCOUNTS.items()}
 SCHEMA = json.loads(files("archiver").joinpath("sidecar.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 FIGURES = {"examples": 0, "runs": 0, "faults met": 0, "sidecars checked": 0, "files checked": 0}
+FIGURES["state changes checked"] = 0
 
+WATCH = """
+CREATE TABLE IF NOT EXISTS moves (what TEXT, before TEXT, after TEXT);
+CREATE TRIGGER IF NOT EXISTS generation_new AFTER INSERT ON generations
+    BEGIN INSERT INTO moves VALUES ('generations', NULL, NEW.state); END;
+CREATE TRIGGER IF NOT EXISTS generation_moves AFTER UPDATE ON generations
+    BEGIN INSERT INTO moves VALUES ('generations', OLD.state, NEW.state); END;
+CREATE TRIGGER IF NOT EXISTS asset_new AFTER INSERT ON assets
+    BEGIN INSERT INTO moves VALUES ('assets', NULL, NEW.state); END;
+CREATE TRIGGER IF NOT EXISTS asset_moves AFTER UPDATE ON assets
+    BEGIN INSERT INTO moves VALUES ('assets', OLD.state, NEW.state); END;
+"""
+"""Makes an index write down each change of a state."""
 API_FAULTS: dict[str, Callable[[], Fault]] = {
     "html page": faults.page_instead,
     "503": lambda: faults.status(503),
@@ -308,9 +323,25 @@ class Histories(stateful.RuleBasedStateMachine):
                 self._check_files(name, root, before)
                 self._check_sidecars(name, root)
         self._check_committed()
+        self._check_moves()
         with self._index() as found:
             for known in found:
                 self._check_index(known)
+
+    def _check_moves(self) -> None:
+        """No state ever changed but as the tables of the state machine allow."""
+        tables = {"generations": GENERATIONS, "assets": ASSETS}
+        with closing(sqlite3.connect(self.ground.state_dir / "index.sqlite")) as index:
+            index.executescript(WATCH)
+            moves = index.execute(
+                "SELECT what, before, after, COUNT(*) FROM moves GROUP BY 1, 2, 3"
+            )
+            for what, before, after, many in moves:
+                allowed = {None, *tables[what][before].values()} | {before}
+                assert after in allowed, f"{what}: {before} became {after}"
+                FIGURES["state changes checked"] += many
+            index.execute("DELETE FROM moves")
+            index.commit()
 
     def _check_files(self, name: str, root: Path, before: set[str]) -> None:
         """A file that is new has the bytes of this run, or those of another destination."""
