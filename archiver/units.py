@@ -1,6 +1,7 @@
 """Durations and sizes as people write them: "15m", "30d", "20GB".
 
-Used by the config and by command-line options alike, so both accept the same words.
+Used by the config (`archiver.options`) and by command-line options alike, so both accept the
+same words.
 """
 
 from __future__ import annotations
@@ -8,9 +9,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES = {
@@ -19,6 +17,7 @@ _BYTES = {
     **{f"{unit}b": 1000**power for power, unit in enumerate("kmgt", start=1)},
     **{f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", start=1)},
 }
+_WRITTEN = {name.upper().replace("I", "i"): size for name, size in _BYTES.items() if name != "b"}
 _SHOWN = ("kB", "MB", "GB", "TB", "PB")
 
 
@@ -49,16 +48,6 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts[:2])
 
 
-def _write_exactly(value: timedelta) -> str:
-    """Write a duration so that reading it gives the same one (format_duration rounds)."""
-    seconds = value.total_seconds()
-    if seconds != int(seconds):
-        return f"{seconds:f}s"
-    whole = timedelta(seconds=int(seconds))
-    text = format_duration(whole)
-    return text if parse_duration(text) == whole else f"{int(seconds)}s"
-
-
 def parse_size(text: object) -> int:
     """Read "20GB", "512KiB", "100 MB" or a plain number of bytes; raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(text).strip().lower())
@@ -70,6 +59,14 @@ def parse_size(text: object) -> int:
 def parse_rate(text: object) -> int:
     """Read "20MB/s" (bytes each second; "0" is no limit); raises ValueError."""
     return parse_size(re.sub(r"\s*/\s*s$", "", str(text).strip(), flags=re.IGNORECASE))
+
+
+def write_size(size_bytes: int) -> str:
+    """Write a number of bytes exactly, in the unit that needs the fewest digits: "8MiB"."""
+    written = [
+        f"{size_bytes // size}{name}" for name, size in _WRITTEN.items() if size_bytes % size == 0
+    ]
+    return min(written, key=len) if size_bytes else "0"
 
 
 def format_size(size_bytes: float) -> str:
@@ -84,7 +81,12 @@ def format_size(size_bytes: float) -> str:
 
 def parse_time(text: object) -> datetime:
     """Read an RFC 3339 time or a date; one without a zone is in UTC. Raises ValueError."""
-    parsed = text if isinstance(text, datetime) else datetime.fromisoformat(str(text).strip())
+    try:
+        parsed = text if isinstance(text, datetime) else datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        raise ValueError(
+            'should be a date or a time such as "2026-03-08" or "2026-03-08T12:00Z"'
+        ) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
@@ -92,21 +94,3 @@ def format_time(value: datetime) -> str:
     """Write a time as RFC 3339 in UTC with a Z: whole seconds when it has no fraction."""
     text = value.astimezone(UTC).isoformat(timespec="auto")
     return text.replace("+00:00", "Z")
-
-
-def _as_text(schema_format: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": ["string", "integer"], "description": schema_format})
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(_write_exactly),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?[smhdw])+$"}),
-]
-Size = Annotated[
-    int, BeforeValidator(parse_size), PlainSerializer(str), _as_text("a size such as 20GB")
-]
-Rate = Annotated[
-    int, BeforeValidator(parse_rate), PlainSerializer(str), _as_text("bytes a second: 20MB/s")
-]

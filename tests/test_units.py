@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from archiver import units
+from archiver import options, units
 
 durations = st.timedeltas(timedelta(0), timedelta(days=20_000))
 
@@ -64,7 +64,7 @@ def test_durations_are_shown_short(value: timedelta, expected: str) -> None:
 @given(durations)
 def test_a_duration_in_a_config_comes_back(value: timedelta) -> None:
     """What the config shows as effective is read as exactly the same duration."""
-    adapter: TypeAdapter[timedelta] = TypeAdapter(units.Duration)
+    adapter: TypeAdapter[timedelta] = TypeAdapter(options.Duration)
 
     shown = adapter.dump_python(value)
 
@@ -74,7 +74,7 @@ def test_a_duration_in_a_config_comes_back(value: timedelta) -> None:
 @pytest.mark.parametrize("text", ["15m", "1h30m", "30d", "24h", "0s"])
 def test_the_schema_takes_what_is_shown(text: str) -> None:
     """Durations in the config are shown in the words people write."""
-    adapter: TypeAdapter[timedelta] = TypeAdapter(units.Duration)
+    adapter: TypeAdapter[timedelta] = TypeAdapter(options.Duration)
 
     shown = adapter.dump_python(adapter.validate_python(text))
 

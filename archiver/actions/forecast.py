@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from archiver.actions.backlog import Backlog
 from archiver.index import Index, ledger
 from archiver.index.ledger import Waiting
 
@@ -26,6 +27,8 @@ FEWEST_CAPTURED = 5
 class Forecast:
     """What one account will lose. `unless` says what would have to change.
 
+    `waiting` and `lost` count generations, `lost_files` the assets in them. `lost_bytes` is what
+    the provider states of these, and for the others the size of an average file.
     `per_hour` is how many generations an hour can be secured; None when nothing is known that
     would hold them up.
     """
@@ -33,6 +36,7 @@ class Forecast:
     account: str
     waiting: int
     lost: int
+    lost_files: int
     lost_bytes: int
     first_loss_at: datetime | None
     per_hour: float | None
@@ -51,24 +55,21 @@ def forecast(
     record = ledger.load_account(index, account, provider)
     per_hour = _per_hour(index, requests_per_hour)
     starts_at = max(now, (record.last_walk_at or now) + every)
-    waiting = lost = 0
-    first_loss_at: datetime | None = None
+    waiting, lost = 0, Backlog()
     unless: str | None = None
     for one in ledger.waiting(index, account):
         waiting += 1
         obstacle = _obstacle(one, record.last_error, starts_at, waiting, per_hour)
         if one.deadline_at is not None and obstacle is not None:
-            lost += 1
-            first_loss_at = first_loss_at or one.deadline_at
+            lost.add(one)
             unless = unless or obstacle
-    files, size_bytes = ledger.stored_bytes(index, account)
-    archived = sum(ledger.count_by_state(index, account).values()) - waiting
     return Forecast(
         account=account,
         waiting=waiting,
-        lost=lost,
-        lost_bytes=lost * size_bytes // max(1, archived) if files else 0,
-        first_loss_at=first_loss_at,
+        lost=lost.generations,
+        lost_files=lost.files,
+        lost_bytes=lost.estimate_bytes(index, account),
+        first_loss_at=lost.first.deadline_at if lost.first else None,
         per_hour=per_hour,
         unless=unless,
     )

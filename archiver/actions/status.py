@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from archiver.actions.backlog import Backlog
 from archiver.index import Index, ledger
-from archiver.index.ledger import Unsecured
+from archiver.index.ledger import AccountRecord, Unsecured, Waiting
 from archiver.model import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What has a deadline that is near: `count` generations with their files."""
+
+    count: int
+    files: int
+    size_bytes: int
+    first_id: str | None
+    first_deadline_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """One account's numbers. `counts` add up to every generation that was ever listed."""
+    """One account's numbers. `counts` add up to every generation that was ever listed.
+
+    `oldest_unsecured` is what would be captured next: of all that is listed and not kept yet,
+    the one with the earliest deadline.
+    """
 
     account: str
     provider: str
@@ -24,8 +42,9 @@ class AccountStatus:
     last_success_at: datetime | None
     last_error: str | None
     next_run_at: datetime | None
-    at_risk: Unsecured
+    at_risk: Risk
     unsecured: Unsecured
+    oldest_unsecured: Waiting | None
     first_deadline_at: datetime | None
     last_deadline_at: datetime | None
 
@@ -43,18 +62,21 @@ def status(
 ) -> list[AccountStatus]:
     """Tell how accounts stand; `accounts` maps a name to its provider and poll interval."""
     return [
-        _status_of(index, name, provider, every, at_risk, now)
+        _status_of(index, name, provider, every, now + at_risk)
         for name, (provider, every) in accounts.items()
     ]
 
 
+def failed_destinations(index: Index) -> dict[str, str]:
+    """Name the destinations that the last run had to leave out, and why."""
+    for run in ledger.last_runs(index, 1):
+        summary: Mapping[str, Any] = json.loads(run["summary"] or "{}")
+        return dict(summary.get("destinations_failed", {}))
+    return {}
+
+
 def _status_of(
-    index: Index,
-    account: str,
-    provider: str,
-    every: timedelta,
-    at_risk: timedelta,
-    now: datetime,
+    index: Index, account: str, provider: str, every: timedelta, risky_before: datetime
 ) -> AccountStatus:
     record = ledger.load_account(index, account, provider)
     files, size_bytes = ledger.stored_bytes(index, account)
@@ -68,9 +90,36 @@ def _status_of(
         provider_total=record.provider_total,
         last_success_at=record.last_success_at,
         last_error=record.last_error,
-        next_run_at=record.last_success_at + every if record.last_success_at else None,
-        at_risk=ledger.unsecured(index, account, before=now + at_risk),
+        next_run_at=_next_run(index, record, every),
+        at_risk=_risk(index, account, risky_before),
         unsecured=ledger.unsecured(index, account),
+        oldest_unsecured=next(iter(ledger.waiting(index, account)), None),
         first_deadline_at=first,
         last_deadline_at=last,
     )
+
+
+def _risk(index: Index, account: str, before: datetime) -> Risk:
+    found = Backlog()
+    for one in ledger.waiting(index, account):
+        if one.deadline_at is None or one.deadline_at >= before:
+            break  # they come in the order of their deadlines, those without one last
+        found.add(one)
+    return Risk(
+        count=found.generations,
+        files=found.files,
+        size_bytes=found.estimate_bytes(index, account),
+        first_id=found.first.id if found.first else None,
+        first_deadline_at=found.first.deadline_at if found.first else None,
+    )
+
+
+def _next_run(index: Index, record: AccountRecord, every: timedelta) -> datetime | None:
+    """Add the poll interval to when the account was last asked; None when it never was.
+
+    The last run counts for an account that failed in it: that leaves no other trace.
+    """
+    tried = [record.last_walk_at, record.last_success_at]
+    if record.last_error is not None:
+        tried += [datetime.fromisoformat(run["ended_at"]) for run in ledger.last_runs(index, 1)]
+    return max((moment + every for moment in tried if moment is not None), default=None)

@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import re
-import sqlite3
 import sys
-import traceback
 from importlib import import_module
 from pathlib import Path
 
 import click
 
 from archiver import __version__
-from archiver.cli.interrupt import stop_on_signals
+from archiver.cli.failure import describe_error, report_failure, report_usage
+from archiver.cli.interrupt import leave, stop_on_signals
 from archiver.cli.settings import Settings
 from archiver.errors import ArchiverError, Interrupted
-from archiver.redaction import hide_in_text
 
 COMMANDS = {
     "run": "One pass: list every account, capture what is new, record it.",
@@ -28,6 +25,7 @@ COMMANDS = {
     "search": "Search prompts, names and models.",
     "show": "Everything known of one generation.",
     "restore": "Give files back, each one checked.",
+    "export": "Make a BagIt bag: a directory or a tar stream.",
     "rebuild": "Make the index anew from a destination's sidecars.",
     "config": "Show, check and describe the config.",
     "demo": "Archive four simulated providers: no key, no network.",
@@ -57,7 +55,9 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="Config file to use.")
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path, readable=False), help="Config file to use."
+)
 @click.option("-v", "--verbose", count=True, help="Say more.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
 @click.option(
@@ -80,7 +80,7 @@ def cli(
 
 def main() -> None:
     """Run the command line and end the process with the exit code that SPEC gives."""
-    sys.exit(run_command(sys.argv[1:]))
+    leave(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: list[str]) -> int:
@@ -94,35 +94,11 @@ def run_command(arguments: list[str]) -> int:
     except click.Abort:
         return Interrupted.exit_code
     except click.ClickException as error:
-        error.show(sys.stderr)
-        return int(error.exit_code)
+        return report_usage(error, arguments)
     except ArchiverError as error:
-        _say(str(error))
-        return error.exit_code
+        return report_failure(str(error), error.exit_code, arguments)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except Exception as error:
-        _say(_describe(error))
-        if any(re.fullmatch("-[a-z]*v[a-z]*|--verbose", argument) for argument in arguments):
-            _say(traceback.format_exc())
-        return ArchiverError.exit_code
-
-
-def _describe(error: Exception) -> str:
-    """Say what went wrong outside of our own errors: the machine, or a mistake of ours."""
-    if isinstance(error, sqlite3.Error):
-        return (
-            f"the index cannot be used just now ({error}): try again; if it stays so, move the "
-            "index away, then `archiver rebuild --from NAME`"
-        )
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error) or type(error).__name__
-        return f"{error.filename}: {reason}" if error.filename else reason
-    return f"this is a bug, please report it: {type(error).__name__}: {error} (-v shows where)"
-
-
-def _say(message: str) -> None:
-    from archiver.cli.output import visible
-
-    click.echo(f"archiver: {visible(hide_in_text(message))}", err=True)
+        return report_failure(describe_error(error), ArchiverError.exit_code, arguments, error)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
-from archiver.actions.audit import AccountAudit, Audit, audit
 from archiver.cli.filters import TIME, check_accounts
 from archiver.cli.output import print_json, print_table, visible
 from archiver.cli.settings import Settings
-from archiver.index import open_index
-from archiver.index.queries import Filters
-from archiver.index.rows import Known
 from archiver.model import State
+
+if TYPE_CHECKING:
+    from archiver.actions.audit import AccountAudit, Audit
+    from archiver.index.rows import Known
 
 SHOWN = 50
 EXIT_INCOMPLETE = 3
@@ -46,6 +47,10 @@ def command(
 
     Exit code 3 when something failed, was lost or was never listed.
     """
+    from archiver.actions.audit import audit
+    from archiver.index import open_index
+    from archiver.index.queries import Filters
+
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
@@ -95,20 +100,44 @@ def _open_end(known: Known) -> Mapping[str, object]:
 
 def _print(found: Audit) -> None:
     print_table(
-        ("ACCOUNT", "IN RANGE", "PROVIDER SAYS", "NEVER LISTED", *_COLUMNS),
+        ("ACCOUNT", "IN RANGE", *_COLUMNS),
         [
             (
                 one.account,
                 str(sum(one.counts.values())),
-                "-" if one.provider_total is None else str(one.provider_total),
-                str(one.not_listed),
                 *(str(one.counts[state]) for state in _COLUMNS.values()),
             )
             for one in found.accounts
         ],
-        right=("IN RANGE", *_COLUMNS, "PROVIDER SAYS", "NEVER LISTED"),
+        right=("IN RANGE", *_COLUMNS),
+        elastic=("ACCOUNT",),
     )
-    for known in islice(found.open_ends, SHOWN):
+    click.echo()
+    _print_totals(found)
+    for number, known in enumerate(islice(found.open_ends, SHOWN + 1)):
+        if number == SHOWN:
+            click.echo("… and more; `archiver audit --json` names all of them")
+            break
+        if number == 0:
+            click.echo()
         reason = f": {known.reason}" if known.reason else ""
         line = f"{known.state.value:<12} {known.generation.account}/{known.generation.id}{reason}"
         click.echo(visible(line, indent=13))
+
+
+def _print_totals(found: Audit) -> None:
+    """Hold what was ever listed against what the provider says that it has."""
+    print_table(
+        ("ACCOUNT", "EVER LISTED", "PROVIDER SAYS", "NEVER LISTED"),
+        [
+            (
+                one.account,
+                str(one.listed_ever),
+                "-" if one.provider_total is None else str(one.provider_total),
+                str(one.not_listed),
+            )
+            for one in found.accounts
+        ],
+        right=("EVER LISTED", "PROVIDER SAYS", "NEVER LISTED"),
+        elastic=("ACCOUNT",),
+    )

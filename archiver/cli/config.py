@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 import click
 
@@ -43,23 +43,31 @@ def validate(settings: Settings, as_json: bool) -> int:
     except ConfigInvalid as error:
         if not as_json:
             raise
-        print_json({"valid": False, "problems": error.problems or [str(error)]})
-        return error.exit_code
-    facts: dict[str, Any] = {
-        "valid": True,
-        "config": find_config(settings.config_path),
-        "accounts": list(config.accounts),
-        "destinations": list(config.destinations),
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(
-            f"{facts['config']} is valid: {len(config.accounts)} accounts "
-            f"({', '.join(config.accounts)}), {len(config.destinations)} destinations "
-            f"({', '.join(config.destinations)})."
+        message, code = str(error).partition("\n")[0], error.exit_code
+        print_json(
+            {
+                "valid": False,
+                "problems": error.problems or [message],
+                "error": {"message": message, "exit_code": code},
+            }
         )
+        return error.exit_code
+    path = find_config(settings.config_path)
+    if as_json:
+        names = {"accounts": list(config.accounts), "destinations": list(config.destinations)}
+        print_json({"valid": True, "config": path, **names})
+    elif settings.verbosity >= 0:
+        accounts, destinations = (
+            _counted("account", config.accounts),
+            _counted("destination", config.destinations),
+        )
+        click.echo(f"{path} is valid: {accounts}, {destinations}.")
     return 0
+
+
+def _counted(what: str, names: Collection[str]) -> str:
+    """Say "2 accounts (a, b)"."""
+    return f"{len(names)} {what}{'s' * (len(names) != 1)} ({', '.join(names)})"
 
 
 @command.command("schema")

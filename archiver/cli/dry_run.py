@@ -11,7 +11,8 @@ from datetime import datetime
 from archiver.actions.archive import Archive, utc_now
 from archiver.actions.links import LiveLinks
 from archiver.actions.listing import WalkReport
-from archiver.actions.run import EXIT_INCOMPLETE, RunOptions
+from archiver.actions.run import RunOptions
+from archiver.actions.summary import EXIT_INCOMPLETE, worst
 from archiver.actions.walk import walk
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import print_json, print_table, relative, warn
@@ -54,7 +55,7 @@ def dry_run(
             layout=config.archive.layout,
             roles=frozenset(config.transfer.roles),
         )
-        errors: dict[str, ArchiverError] = dict(accounts.unusable)
+        errors = {name: account.error for name, account in accounts.unusable.items()}
         for name, account in accounts.usable.items():
             try:
                 report = walk(archive, account, options.walk, LiveLinks())
@@ -68,7 +69,7 @@ def dry_run(
         for name, failure in errors.items():
             found[name] = Foreseen(error=str(failure))
             problems.append(f"{name}: {failure}")
-            exit_code = max(exit_code, failure.exit_code)
+            exit_code = worst((exit_code, failure.exit_code))
     if as_json:
         print_json(
             {"dry_run": True, "exit_code": exit_code, "accounts": found, "problems": problems}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.errors import ArchiverError
-from archiver.index import Index, queries
-from archiver.index.queries import Filters
 from archiver.model import Kind, Role, State
 from archiver.units import parse_time
+
+if TYPE_CHECKING:
+    from archiver.index import Index
+    from archiver.index.queries import Filters
 
 
 class TimeType(click.ParamType[datetime]):
@@ -38,7 +39,9 @@ def values_of(words: type[StrEnum]) -> list[str]:
 TIME = TimeType()
 _OPTIONS = (
     click.option("--account", "accounts", multiple=True, metavar="NAME", help="Of these accounts."),
-    click.option("--provider", "providers", multiple=True, metavar="NAME", help="Of these."),
+    click.option(
+        "--provider", "providers", multiple=True, metavar="NAME", help="Of these providers."
+    ),
     click.option(
         "--kind", "kinds", multiple=True, type=click.Choice(values_of(Kind)), help="Of this kind."
     ),
@@ -68,6 +71,8 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def make_filters(ids: tuple[str, ...] = (), text: str | None = None, **given: Any) -> Filters:
     """Make filters of what `filter_options` collected."""
+    from archiver.index.queries import Filters
+
     return Filters(
         ids=ids,
         text=text,
@@ -84,10 +89,18 @@ def make_filters(ids: tuple[str, ...] = (), text: str | None = None, **given: An
 
 
 def check_accounts(index: Index, names: Collection[str], configured: Collection[str]) -> None:
-    """Raise ArchiverError for an account that neither the config nor the index knows."""
+    """Raise UsageError for an account that neither the config nor the index knows."""
+    from archiver.index import queries
+
+    if set(names) - set(configured):
+        listed = {account for account, _, _ in queries.count(index, queries.Filters())}
+        check_configured(names, listed | set(configured))
+
+
+def check_configured(names: Collection[str], known: Collection[str]) -> None:
+    """Raise UsageError for an account that is not among the known ones."""
     for name in names:
-        if name in configured or any(queries.count(index, Filters(accounts=(name,)))):
-            continue
-        listed = {account for account, _, _ in queries.count(index, Filters())}
-        known = ", ".join(sorted(listed | set(configured)))
-        raise ArchiverError(f"there is no account {name!r}; known are: {known}")
+        if name not in known:
+            raise click.UsageError(
+                f"there is no account {name!r}; known are: {', '.join(sorted(known))}"
+            )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.actions.archive import utc_now
 from archiver.cli.filters import check_accounts, filter_options, make_filters
 from archiver.cli.output import (
+    is_terminal,
     print_csv,
     print_json_line,
     print_table,
@@ -18,10 +19,12 @@ from archiver.cli.output import (
     shorten,
 )
 from archiver.cli.settings import Settings
-from archiver.index import open_index, queries
-from archiver.index.rows import Known
 from archiver.model import State, Status
 from archiver.units import format_size
+
+if TYPE_CHECKING:
+    from archiver.index.queries import Filters
+    from archiver.index.rows import Known
 
 COLUMNS = (
     "account",
@@ -39,6 +42,20 @@ COLUMNS = (
 )
 BLOCK_ROWS = 500
 PROMPT_COLUMNS = 60
+TERMINAL_PROMPT_COLUMNS = 200
+HEAD = (
+    "CREATED",
+    "UTC",
+    "ACCOUNT",
+    "ID",
+    "KIND",
+    "STATE",
+    "DEADLINE",
+    "FILES",
+    "SIZE",
+    "MODEL",
+    "PROMPT",
+)
 
 
 @click.command("ls")
@@ -51,8 +68,12 @@ def command(settings: Settings, /, as_json: bool, as_csv: bool, **given: Any) ->
     return print_found(settings, make_filters(**given), as_json, as_csv)
 
 
-def print_found(settings: Settings, filters: queries.Filters, as_json: bool, as_csv: bool) -> int:
+def print_found(settings: Settings, filters: Filters, as_json: bool, as_csv: bool) -> int:
     """Print what the filters choose, in the wanted form."""
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other: choose one")
+    from archiver.index import open_index, queries
+
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
@@ -63,8 +84,8 @@ def print_found(settings: Settings, filters: queries.Filters, as_json: bool, as_
         elif as_json:
             for known in found:
                 print_json_line(describe(known))
-        else:
-            _print_tables(found)
+        elif not _print_tables(found) and settings.verbosity >= 0:
+            click.echo("nothing found", err=True)
     finally:
         index.close()
     return 0
@@ -90,46 +111,47 @@ def describe(known: Known) -> Mapping[str, object]:
     }
 
 
-def _print_tables(found: Iterable[Known]) -> None:
-    """Print block by block, so that a history of any length needs little memory."""
-    rest, now = iter(found), utc_now()
+def _print_tables(found: Iterable[Known]) -> bool:
+    """Print block by block, so that a history of any length needs little memory.
+
+    Tells whether there was anything.
+    """
+    from archiver.actions.archive import utc_now
+
+    rest, now, is_any = iter(found), utc_now(), False
     while block := list(islice(rest, BLOCK_ROWS)):
-        rows = []
-        for known in block:
-            one = describe(known)
-            created_at, deadline_at = known.generation.created_at, known.deadline_at
-            rows.append(
-                (
-                    f"{created_at:%Y-%m-%d %H:%M}" if created_at else "-",
-                    known.generation.account,
-                    known.generation.id,
-                    known.generation.kind,
-                    _state(known),
-                    "-" if known.state is State.ARCHIVED else relative(deadline_at, now),
-                    str(one["files"]),
-                    format_size(int(str(one["size"]))) if one["size"] else "-",
-                    known.generation.model or "-",
-                    shorten(
-                        known.generation.prompt or known.generation.name or "-", PROMPT_COLUMNS
-                    ),
-                )
-            )
         print_table(
-            (
-                "CREATED",
-                "ACCOUNT",
-                "ID",
-                "KIND",
-                "STATE",
-                "DEADLINE",
-                "FILES",
-                "SIZE",
-                "MODEL",
-                "PROMPT",
-            ),
-            rows,
+            HEAD,
+            [_row(known, now) for known in block],
             right=("FILES", "SIZE"),
+            elastic=("PROMPT", "ACCOUNT"),
+            spare=("UTC", "FILES", "MODEL", "SIZE", "KIND", "ACCOUNT", "CREATED", "DEADLINE"),
         )
+        is_any = True
+    return is_any
+
+
+def _row(known: Known, now: datetime) -> tuple[str, ...]:
+    """One line of the table; `deadline` matters only until a generation is archived."""
+    generation, one = known.generation, describe(known)
+    created_at = generation.created_at
+    size = int(str(one["size"]))
+    return (
+        f"{created_at:%Y-%m-%d}" if created_at else "-",
+        f"{created_at:%H:%M}" if created_at else "-",
+        generation.account,
+        generation.id,
+        generation.kind,
+        _state(known),
+        "-" if known.state is State.ARCHIVED else relative(known.deadline_at, now),
+        str(one["files"]),
+        format_size(size) if size else "-",
+        generation.model or "-",
+        shorten(
+            generation.prompt or generation.name or "-",
+            TERMINAL_PROMPT_COLUMNS if is_terminal() else PROMPT_COLUMNS,
+        ),
+    )
 
 
 def _state(known: Known) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ import click
 from archiver.units import format_duration, format_time
 
 GAP = "  "
-NEVER_CUT = ("ID", "FILE")
-"""Columns that a person copies from: half an id is none."""
+SILENT = {"-", "0"}
+"""Cells that tell nothing: a column of them is the first to go."""
+ELASTIC_COLUMNS = 16
+"""A column that may be shortened keeps so much of its text."""
 _CONTROLS = {
     code: f"\\u{code:04x}"
     for codes in (range(0x7F, 0xA0), range(0x2028, 0x202F), range(0x2066, 0x206A))
@@ -70,32 +71,71 @@ def plain(value: Any) -> Any:
 
 
 def print_table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    elastic: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> None:
-    """Print aligned columns, those named by `right` to the right.
+    """Print aligned columns, those named by `right` to the right, so that lines fit a terminal.
 
-    Lines fit the terminal: their ends are cut, but never what NEVER_CUT names.
+    Where there is no room the `spare` columns are left out, first those that say nothing, then in
+    the order given; the `elastic` ones are shortened. All others are whole, whatever the width.
     """
     body = [[_one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(head, *body, strict=True)]
-    room = _room(head, widths)
-    for number, row in enumerate([list(head), *body]):
+    columns = dict(zip(head, map(list, zip(*body, strict=True)), strict=True)) if body else {}
+    sizes = {name: max(map(width, (name, *columns.get(name, ())))) for name in head}
+    if is_terminal():
+        room = shutil.get_terminal_size().columns
+        _leave_out(sizes, columns, room, elastic, spare)
+        _squeeze(sizes, room, elastic)
+    _print_lines(columns, sizes, right)
+
+
+def _leave_out(
+    sizes: dict[str, int],
+    columns: Mapping[str, Sequence[str]],
+    room: int,
+    elastic: Sequence[str],
+    spare: Sequence[str],
+) -> None:
+    """Take away columns until the rest fits, were the elastic ones as short as they may be."""
+    silent = [name for name in spare if set(columns.get(name, ())) <= SILENT]
+    for name in (*silent, *(name for name in spare if name not in silent)):
+        least = {
+            other: min(size, ELASTIC_COLUMNS) if other in elastic else size
+            for other, size in sizes.items()
+        }
+        if _line_size(least) <= room:
+            return
+        sizes.pop(name, None)
+
+
+def _squeeze(sizes: dict[str, int], room: int, elastic: Sequence[str]) -> None:
+    """Shorten the elastic columns, in the order given, until a line fits."""
+    for name in elastic:
+        excess = _line_size(sizes) - room
+        if name in sizes and excess > 0:
+            sizes[name] = max(min(sizes[name], ELASTIC_COLUMNS), sizes[name] - excess)
+
+
+def _line_size(sizes: Mapping[str, int]) -> int:
+    return sum(sizes.values()) + len(GAP) * (len(sizes) - 1)
+
+
+def _print_lines(
+    columns: Mapping[str, Sequence[str]], sizes: Mapping[str, int], right: Sequence[str]
+) -> None:
+    """Print the head and the rows. What still finds no room goes on in the next line."""
+    bodies = zip(*(columns[name] for name in sizes), strict=True) if columns else ()
+    for number, row in enumerate([tuple(sizes), *bodies]):
         cells = [
-            pad(cell, size, name in right)
-            for cell, size, name in zip(row, widths, head, strict=True)
+            pad(shorten(cell, size), size, name in right)
+            for cell, (name, size) in zip(row, sizes.items(), strict=True)
         ]
         line = GAP.join(cells).rstrip()
-        line = line if room is None else shorten(line, room)
         click.echo(heading(line) if number == 0 else line)
-
-
-def _room(head: Sequence[str], widths: Sequence[int]) -> int | None:
-    """How many columns a line may take; None when nobody watches."""
-    if not is_terminal():
-        return None
-    ends = accumulate(size + len(GAP) for size in widths)
-    needed = [end - len(GAP) + 1 for end, name in zip(ends, head, strict=True) if name in NEVER_CUT]
-    return max(shutil.get_terminal_size().columns, *needed, 1)
 
 
 def heading(text: str) -> str:

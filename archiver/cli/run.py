@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import click
 
-from archiver.actions.archive import Archive
-from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
-from archiver.cli.filters import TIME
-from archiver.cli.interrupt import stopping
-from archiver.cli.output import is_terminal, print_json, print_table, warn
+from archiver.cli.filters import TIME, check_configured
+from archiver.cli.output import is_terminal, print_json
 from archiver.cli.settings import Settings
-from archiver.cli.status import tell
-from archiver.cli.watching import make_observer
-from archiver.config import Config
-from archiver.units import format_size
-from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, run_options
 
 
 @click.command("run")
@@ -50,7 +41,11 @@ def command(
     Exit code 0 when all is archived, 3 when something will be tried again, 4 when something
     was lost, 12 when a provider refuses its key.
     """
+    from archiver.cli.running import describe, pass_over, print_summary, still_due
+    from archiver.wiring import open_archive, run_lock, run_options
+
     config = settings.load()
+    check_configured(accounts, config.accounts)
     settings.configure_logs()
     options = run_options(
         config,
@@ -69,98 +64,9 @@ def command(
         open_archive(config, create_index=True) as archive,
     ):
         summary = pass_over(config, settings, archive, options, accounts)
+        left = still_due(archive.index, summary)
     if as_json:
-        print_json(describe(summary))
+        print_json(describe(summary, left))
     elif settings.verbosity > 0 or (settings.verbosity == 0 and is_terminal()):
-        print_summary(summary)
+        print_summary(summary, left)
     return summary.exit_code
-
-
-def pass_over(
-    config: Config,
-    settings: Settings,
-    archive: Archive,
-    options: RunOptions,
-    accounts: tuple[str, ...] = (),
-) -> RunSummary:
-    """Make one run on an open archive, watched as the settings say."""
-    with (
-        open_accounts(config, archive.index, accounts, stopping) as opened,
-        make_observer(settings) as observer,
-    ):
-        summary = run(
-            archive,
-            opened.usable,
-            opened.unusable,
-            open_engine(config, stopping),
-            options,
-            observer,
-        )
-        observer.finished(summary)
-    return summary
-
-
-def describe(summary: RunSummary) -> Mapping[str, object]:
-    """The summary as `run --json` prints it."""
-    return {
-        "run": summary.run_id,
-        "started_at": summary.started_at,
-        "ended_at": summary.ended_at,
-        "exit_code": summary.exit_code,
-        "media_requests": summary.media_requests,
-        "accounts": summary.accounts,
-        "destinations_failed": summary.destinations_failed,
-        "rebuilt": summary.rebuilt,
-        "forecasts": summary.forecasts,
-        "problems": summary.problems,
-    }
-
-
-def print_summary(summary: RunSummary) -> None:
-    """Print what a run did, an account a line, and then what went wrong."""
-    print_table(
-        ("ACCOUNT", "PROVIDER", "LISTED", "NEW", "ARCHIVED", "FILES", "SIZE", "RESULT"),
-        [_line(name, account) for name, account in summary.accounts.items()],
-        right=("LISTED", "NEW", "ARCHIVED", "FILES", "SIZE"),
-    )
-    if summary.total("files"):
-        click.echo(
-            f"\n{summary.total('files')} files kept, {format_size(summary.total('size_bytes'))}."
-        )
-    elif summary.total("archived"):
-        click.echo(f"\n{summary.total('archived')} generations caught up from good copies.")
-    elif summary.media_requests == 0 and not summary.exit_code:
-        click.echo("\nNothing new; no media was requested.")
-    for name, count in summary.rebuilt.items():
-        click.echo(f"The index was new: {count} generations were taken over from {name}.")
-    for name, reason in summary.destinations_failed.items():
-        warn(f"{name} was left out: {reason}")
-    for problem in summary.problems:
-        warn(problem)
-    for foreseen in summary.forecasts:
-        warn(tell(foreseen))
-
-
-def _line(name: str, account: AccountSummary) -> tuple[str, ...]:
-    return (
-        name,
-        account.provider,
-        str(account.listed),
-        str(account.new),
-        str(account.archived),
-        str(account.files),
-        format_size(account.size_bytes) if account.size_bytes else "-",
-        _result(account),
-    )
-
-
-def _result(account: AccountSummary) -> str:
-    if account.error is not None:
-        return "stopped"
-    counted = (
-        (account.in_progress, "in progress there"),
-        (account.lost, "lost"),
-        (account.failed, "will be tried again"),
-        (account.bad_rows, "rows unreadable"),
-    )
-    return ", ".join(f"{count} {what}" for count, what in counted if count) or "ok"

@@ -7,12 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archiver.errors import ArchiveMissing, ConfigInvalid
-from archiver.storage.base import Destination
+from archiver.errors import (
+    ArchiveMissing,
+    ArchiverError,
+    ConfigInvalid,
+    CredentialsRejected,
+    DestinationUnavailable,
+)
 
 if TYPE_CHECKING:
     from archiver.cli.settings import Settings
     from archiver.config import Config
+    from archiver.storage.base import Destination
+
+REFUSED = (401, 403)
+NOT_FOUND = 404
 
 
 def is_address(source: str) -> bool:
@@ -51,20 +60,37 @@ def _unknown(source: str, config: Config | None) -> ArchiveMissing:
 def open_source(
     source: str, endpoint_url: str | None, config: Config | None
 ) -> Iterator[Destination]:
-    """Open what --from names; raises ArchiveMissing when it is neither name nor address.
+    """Open what --from names; a name of the config comes before a directory of that name.
 
-    A name of the config comes before a directory of that name.
+    Raises ArchiveMissing when nothing is there, CredentialsRejected when the keys are refused.
     """
     from archiver.storage.urls import open_url
     from archiver.wiring import require_destination
 
     if config is not None and source in config.destinations:
+        _require_folder(str(getattr(config.destinations[source], "path", ".")))
         destination = require_destination(config, source)
     elif is_address(source) or Path(source).is_dir():
         destination = open_url(source, endpoint_url=endpoint_url)
+        _require_folder(source)
     else:
         raise _unknown(source, config)
     try:
         yield destination
+    except DestinationUnavailable as error:
+        raise _judge(error) from error
     finally:
         destination.close()
+
+
+def _require_folder(source: str) -> None:
+    """Raise ArchiveMissing for a folder that is not there: nothing could be read from it."""
+    if "://" not in source and not Path(source).expanduser().is_dir():
+        raise ArchiveMissing(f"there is no folder {source}: is the disk mounted, the path right?")
+
+
+def _judge(error: DestinationUnavailable) -> ArchiverError:
+    """Tell a source that is not there and one that refuses the keys from one that is down."""
+    if error.http_status in REFUSED:
+        return CredentialsRejected(str(error))
+    return ArchiveMissing(str(error)) if error.http_status == NOT_FOUND else error

@@ -2,57 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from archiver.actions.archive import utc_now
-from archiver.actions.forecast import Forecast, forecast
-from archiver.actions.status import AccountStatus, status
+from archiver.cli.forecasting import tell
 from archiver.cli.output import print_json, print_table, relative, warn
 from archiver.cli.settings import Settings
-from archiver.index import open_index
 from archiver.model import State
 from archiver.units import format_size
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from archiver.actions.forecast import Forecast
+    from archiver.actions.status import AccountStatus
+    from archiver.config import Config
+    from archiver.index import Index
+
+_STATES = {
+    "ARCHIVED": State.ARCHIVED,
+    "PENDING": State.PENDING,
+    "IN PROGRESS": State.IN_PROGRESS,
+    "FAILED": State.FAILED,
+    "EXCLUDED": State.EXCLUDED,
+    "LOST": State.LOST,
+}
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def command(settings: Settings, as_json: bool) -> int:
-    """How each account stands, and what is at risk."""
+    """How each account stands, what is at risk, and what failed in the last run."""
+    from archiver.actions.archive import utc_now
+    from archiver.actions.status import failed_destinations, status
+    from archiver.index import open_index
+
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
         now = utc_now()
         accounts = status(index, config.poll_intervals, config.alerts.at_risk, now)
-        forecasts = {
-            name: forecast(
-                index, name, provider, every, config.accounts[name].requests_per_hour or 0, now
-            )
-            for name, (provider, every) in config.poll_intervals.items()
-        }
+        forecasts = _forecasts(config, index, now)
+        failed = failed_destinations(index)
     finally:
         index.close()
+    errors = {name: failed.get(name) for name in config.destinations}
     if as_json:
-        documents = [_document(one, forecasts[one.account]) for one in accounts]
-        print_json({"accounts": documents})
+        print_json(
+            {
+                "accounts": [_document(one, forecasts[one.account]) for one in accounts],
+                "destinations": [
+                    {"destination": name, "last_error": error} for name, error in errors.items()
+                ],
+            }
+        )
     else:
-        _print(accounts)
-        for foreseen in forecasts.values():
-            if foreseen.lost:
-                warn(tell(foreseen))
+        _print_accounts(accounts, now)
+        _print_oldest(accounts, now)
+        _print_alarms(accounts, forecasts, errors)
     return 0
 
 
-def tell(foreseen: Forecast) -> str:
-    """Say a forecast in a sentence."""
-    size = f" (about {format_size(foreseen.lost_bytes)})" if foreseen.lost_bytes else ""
-    what = "generation" if foreseen.lost == 1 else "generations"
-    return (
-        f"{foreseen.lost} {what} of {foreseen.account}{size} will be lost from "
-        f"{foreseen.first_loss_at:%A %Y-%m-%d %H:%M} UTC on, unless {foreseen.unless}"
-    )
+def _forecasts(config: Config, index: Index, now: datetime) -> dict[str, Forecast]:
+    from archiver.actions.forecast import forecast
+
+    return {
+        name: forecast(
+            index, name, provider, every, config.accounts[name].requests_per_hour or 0, now
+        )
+        for name, (provider, every) in config.poll_intervals.items()
+    }
 
 
 def _document(account: AccountStatus, foreseen: Forecast) -> Mapping[str, object]:
@@ -69,50 +91,94 @@ def _document(account: AccountStatus, foreseen: Forecast) -> Mapping[str, object
         "next_run_at": account.next_run_at,
         "at_risk": account.at_risk,
         "unsecured": account.unsecured,
+        "oldest_unsecured": account.oldest_unsecured,
         "forecast": foreseen,
     }
 
 
-def _print(accounts: list[AccountStatus]) -> None:
-    now = utc_now()
+def _print_accounts(accounts: Sequence[AccountStatus], now: datetime) -> None:
+    """Print the ledger, and then the clock: two tables that fit 80 columns each."""
     print_table(
-        (
-            "ACCOUNT",
-            "PROVIDER",
-            "LISTED",
-            "ARCHIVED",
-            "WAITING",
-            "LOST",
-            "AT RISK",
-            "LAST SUCCESS",
-            "IN PROGRESS",
-            "EXCLUDED",
-            "FILES",
-            "SIZE",
-        ),
+        ("ACCOUNT", "LISTED", *_STATES),
+        [
+            (
+                one.account,
+                str(one.listed),
+                *(str(one.counts[state]) for state in _STATES.values()),
+            )
+            for one in accounts
+        ],
+        right=("LISTED", *_STATES),
+        elastic=("ACCOUNT",),
+    )
+    click.echo()
+    print_table(
+        ("ACCOUNT", "PROVIDER", "FILES", "SIZE", "LAST SUCCESS", "NEXT RUN", "AT RISK"),
         [
             (
                 one.account,
                 one.provider,
-                str(one.listed),
-                str(one.counts[State.ARCHIVED]),
-                str(one.counts[State.PENDING] + one.counts[State.FAILED]),
-                str(one.counts[State.LOST]),
-                _risk(one),
-                relative(one.last_success_at, now),
-                str(one.counts[State.IN_PROGRESS]),
-                str(one.counts[State.EXCLUDED]),
                 str(one.files),
                 format_size(one.size_bytes),
+                relative(one.last_success_at, now) if one.last_success_at else "never",
+                _next_run(one, now),
+                _risk(one, now),
             )
             for one in accounts
         ],
-        right=("LISTED", "ARCHIVED", "IN PROGRESS", "WAITING", "EXCLUDED", "LOST", "FILES", "SIZE"),
+        right=("FILES", "SIZE"),
+        elastic=("ACCOUNT",),
+        spare=("PROVIDER", "FILES"),
     )
-    for one in accounts:
-        if one.last_error:
-            warn(f"{one.account}: {one.last_error}")
 
 
-def _risk(account: AccountStatus) -> str:
-    return str(account.at_risk.count) if account.at_risk.count else "nothing"
+def _next_run(account: AccountStatus, now: datetime) -> str:
+    moment = account.next_run_at
+    return "due" if moment is None or moment <= now else relative(moment, now)
+
+
+def _risk(account: AccountStatus, now: datetime) -> str:
+    risk = account.at_risk
+    if not risk.count:
+        return "nothing"
+    size = f" ({format_size(risk.size_bytes)})" if risk.size_bytes else ""
+    assets = "asset" if risk.files == 1 else "assets"
+    return f"{risk.files} {assets}{size} {relative(risk.first_deadline_at, now)}"
+
+
+def _print_oldest(accounts: Sequence[AccountStatus], now: datetime) -> None:
+    """Print what each account needs to have captured first, where there is something."""
+    waiting = [(one, one.oldest_unsecured) for one in accounts if one.oldest_unsecured]
+    if not waiting:
+        return
+    click.echo()
+    print_table(
+        ("ACCOUNT", "OLDEST UNSECURED", "MADE", "DEADLINE"),
+        [
+            (
+                account.account,
+                oldest.id,
+                relative(oldest.created_at, now),
+                relative(oldest.deadline_at, now) if oldest.deadline_at else "not known",
+            )
+            for account, oldest in waiting
+        ],
+        elastic=("ACCOUNT",),
+    )
+
+
+def _print_alarms(
+    accounts: Sequence[AccountStatus],
+    forecasts: Mapping[str, Forecast],
+    errors: Mapping[str, str | None],
+) -> None:
+    """Say what failed in the last run, and what will be lost: a sentence each."""
+    alarms = [
+        *(f"{one.account}: {one.last_error}" for one in accounts if one.last_error),
+        *(f"{name} was left out of the last run: {why}" for name, why in errors.items() if why),
+        *(tell(foreseen) for foreseen in forecasts.values() if foreseen.lost),
+    ]
+    if alarms:
+        click.echo()
+    for line in alarms:
+        warn(line)

@@ -68,7 +68,7 @@ class LogObserver:
             reason=report.reason,
         )
         for warning in report.warnings:
-            self._log.warning("size.differs", id=report.generation_id, warning=warning)
+            self._log.warning("file.differs", id=report.generation_id, warning=warning)
 
     def failed(self, account: str, error: Exception) -> None:
         """See `Observer`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,8 +14,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from archiver.config.problems import describe
-from archiver.config.schema import Config, config_model
+from archiver.config.paths import anchor
+from archiver.config.problems import describe, find_empty
+from archiver.config.schema import Config, ScheduleSection, config_model
 from archiver.errors import ConfigInvalid
 from archiver.providers import PROVIDERS
 from archiver.providers.base import Parameters, Provider
@@ -22,6 +25,12 @@ from archiver.units import format_duration
 ENVIRONMENT_PREFIX = "ARCHIVER__"
 FILE_SUFFIX = "_FILE"
 _TOML_STARTS = ("[", "{", '"', "'")
+QUOTED = "', '"
+"""Between the parts of a key, as tomllib tells it."""
+_TOML_WORDS = {
+    "Illegal character '\\n'": "A text is not closed with a quote",
+    "Cannot overwrite a value": "A key stands there twice",
+}
 _UNAVAILABLE = (
     "archive.xmp",
     "schedule.cron",
@@ -39,14 +48,28 @@ def find_config(given: Path | None, environment: Mapping[str, str] | None = None
     env = os.environ if environment is None else environment
     if given is not None or env.get("ARCHIVER_CONFIG"):
         path = given or Path(env["ARCHIVER_CONFIG"])
-        if not path.is_file():
-            raise ConfigInvalid(f"there is no config at {path}")
+        _require_file(path)
         return path
     candidates = [folder / "config.toml" for folder in _folders(env)]
     for path in candidates:
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises in a folder closed to us
             return path
-    raise ConfigInvalid("there is no config; looked for", tuple(str(path) for path in candidates))
+    raise ConfigInvalid(
+        "there is no config: name one with -c, or write one of these:",
+        tuple(str(path) for path in candidates),
+    )
+
+
+def _require_file(path: Path) -> None:
+    """Raise ConfigInvalid, with what is there instead, unless a file has this name."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ConfigInvalid(f"there is no config at {path}") from None
+    except OSError as error:
+        raise ConfigInvalid(f"cannot read the config {path}: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise ConfigInvalid(f"there is no config at {path}: it is a folder, name the file")
 
 
 def _folders(env: Mapping[str, str]) -> list[Path]:
@@ -67,7 +90,8 @@ def load_config(given: Path | None, environment: Mapping[str, str] | None = None
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"cannot read the config {path}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigInvalid(f"cannot read the config {path}: {reason}") from None
     return parse_config(text, env, name=str(path), folder=path.parent)
 
 
@@ -81,8 +105,8 @@ def parse_config(
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigInvalid(f"{name} is not valid TOML: {error}") from None
-    problems = _overlay(document, environment)
+        raise ConfigInvalid(f"{name} is not valid TOML: {_in_words(error)}") from None
+    problems = [*_overlay(document, environment), *find_empty(document)]
     model = config_model()
     try:
         config = cast("Config", model.model_validate(document))
@@ -92,7 +116,20 @@ def parse_config(
     problems += _contradictions(config)
     if problems:
         raise ConfigInvalid(_title(name, problems), tuple(problems))
-    return config if folder is None else _anchor(config, folder.absolute(), name)
+    if folder is None:
+        return config
+    anchored, problems = anchor(config, folder.absolute())
+    if problems:
+        raise ConfigInvalid(_title(name, problems), tuple(problems))
+    return anchored
+
+
+def _in_words(error: tomllib.TOMLDecodeError) -> str:
+    """Say what the reader of TOML found, without its words of Python."""
+    text = re.sub(r"\('([^)]*)',?\)", lambda key: f"[{key[1].replace(QUOTED, '.')}]", str(error))
+    for theirs, ours in _TOML_WORDS.items():
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _title(name: str, problems: list[str]) -> str:
@@ -177,7 +214,20 @@ def _too_slow(config: Config) -> list[str]:
                 f"accounts.{name}: files stay {format_duration(retention)}{source} but it is asked "
                 f"every {format_duration(every)}; two runs must fit into the retention"
             )
+        elif retention is not None and _looks_away(config.schedule, retention):
+            problems.append(
+                f"accounts.{name}: files stay {format_duration(retention)}, but what surfaces late "
+                f"in the list is only seen within schedule.look_back "
+                f"({format_duration(config.schedule.look_back)}) or by a sweep "
+                f"({format_duration(config.schedule.sweep_every)}); look_back must reach as "
+                "far as the retention, or two sweeps fit into it"
+            )
     return problems
+
+
+def _looks_away(schedule: ScheduleSection, retention: timedelta) -> bool:
+    """Whether something could come and go between the look-back and the next sweep."""
+    return schedule.look_back < retention < schedule.sweep_every * 2
 
 
 def _retention(config: Config, name: str) -> timedelta | None:
@@ -200,41 +250,3 @@ class _NoApi:
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Never called."""
         raise AssertionError(f"opening a provider asked for {path}")
-
-
-def _anchor(config: Config, folder: Path, title: str) -> Config:
-    """Take relative paths from the config's own folder, wherever the command was started."""
-    problems: list[str] = []
-    anchored = _anchored(config, folder, "", problems)
-    if problems:
-        raise ConfigInvalid(_title(title, problems), tuple(problems))
-    return cast("Config", anchored)
-
-
-def _anchored(value: Any, folder: Path, place: str, problems: list[str]) -> Any:
-    """Copy a value with all paths in it made absolute; one that leads nowhere is a problem."""
-    if isinstance(value, Path):
-        return _absolute(value, folder, place, problems)
-    if isinstance(value, BaseModel):
-        inner = {name: getattr(value, name) for name in type(value).model_fields}
-        made = _anchored(inner, folder, place, problems)
-        changed = {name: new for name, new in made.items() if new != inner[name]}
-        return value.model_copy(update=changed) if changed else value
-    if isinstance(value, dict):
-        return {
-            name: _anchored(one, folder, f"{place}.{name}".lstrip("."), problems)
-            for name, one in value.items()
-        }
-    if isinstance(value, tuple):
-        return tuple(_anchored(one, folder, place, problems) for one in value)
-    return value
-
-
-def _absolute(path: Path, folder: Path, place: str, problems: list[str]) -> Path:
-    try:
-        if "\0" in str(path):
-            raise RuntimeError("no path holds a NUL character")
-        return folder / path.expanduser()
-    except RuntimeError as error:  # what pathlib raises for "~nobody"
-        problems.append(f"{place} = {str(path)!r} is no path: {error}")
-        return path

@@ -15,16 +15,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from archiver import keys
+from archiver.config.cron import check_cron
 from archiver.model import Role
+from archiver.options import Duration, Rate, Size
 from archiver.providers import PROVIDERS
 from archiver.providers.base import AccountOptions
 from archiver.secrets import SecretSource
 from archiver.storage import DESTINATION_TYPES
-from archiver.units import Duration, Rate, Size
 
+MAX_PORT = 65535
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
 
 
@@ -46,6 +48,27 @@ def _check_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(_check_name)]
 
 
+def _check_require(given: object) -> object:
+    if given in ("all", "any"):
+        return given
+    if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
+        return given
+    raise ValueError('should be "all", "any" or a list of destinations such as ["vault"]')
+
+
+Require = Annotated[Literal["all", "any"] | tuple[str, ...], BeforeValidator(_check_require)]
+
+
+def _check_listen(address: str) -> str:
+    """Return HOST:PORT, or "" for none; raises ValueError."""
+    host, _, port = address.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    is_host = bool(host) and (is_bracketed or not re.search(r"[:/\s]", host))
+    if address and not (is_host and port.isdecimal() and 0 < int(port) <= MAX_PORT):
+        raise ValueError('should be HOST:PORT such as "127.0.0.1:8786", or "" for none')
+    return address
+
+
 def default_state_dir() -> Path:
     """$STATE_DIRECTORY (systemd), else the XDG state directory."""
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
@@ -62,7 +85,7 @@ class ArchiveSection(Section):
     layout: Annotated[str, AfterValidator(keys.check_layout)] = Field(
         keys.DEFAULT_LAYOUT, description="stem of a generation's files at every destination"
     )
-    require: Literal["all", "any"] | tuple[Name, ...] = Field(
+    require: Require = Field(
         "all", description="which destinations must hold a file before it counts as captured"
     )
     xmp: bool = Field(False, description="also write <file>.xmp for photo tools")
@@ -72,7 +95,9 @@ class ScheduleSection(Section):
     """How often things happen."""
 
     every: Duration = Field("15m", description="time between runs", validate_default=True)
-    cron: str | None = Field(None, description="five cron fields instead of `every`")
+    cron: Annotated[str, AfterValidator(check_cron)] | None = Field(
+        None, description="five cron fields instead of `every`"
+    )
     jitter: Duration = Field("30s", description="random delay of each run", validate_default=True)
     sweep_every: Duration = Field(
         "24h", description="walk the whole history this often", validate_default=True
@@ -107,7 +132,9 @@ class TransferSection(Section):
 class DaemonSection(Section):
     """How the daemon can be watched and stopped."""
 
-    listen: str = Field("127.0.0.1:8786", description='health and metrics; "" for none')
+    listen: Annotated[str, AfterValidator(_check_listen)] = Field(
+        "127.0.0.1:8786", description='health and metrics; "" for none'
+    )
     drain: Duration = Field("60s", description="how long a stop waits", validate_default=True)
 
 

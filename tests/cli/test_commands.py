@@ -12,7 +12,8 @@ from importlib import import_module
 import click
 import pytest
 
-from archiver.cli import COMMANDS, run_command
+from archiver.actions.restore import Layout, Overwrite
+from archiver.cli import COMMANDS, restore, run_command
 from archiver.errors import ArchiverError
 from archiver.units import parse_time
 from tests.stories.conftest import house, simulator  # noqa: F401  # the same household
@@ -35,15 +36,20 @@ def test_every_command_and_option_says_what_it_is_for(name: str) -> None:
                 assert parameter.help, f"{command.name} {parameter.opts}"
 
 
-def test_help_lists_every_command_and_loads_none(capsys: pytest.CaptureFixture[str]) -> None:
-    """`archiver --help` shows the table and stays quick: no heavy module is loaded for it."""
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`archiver --help` shows the table."""
     assert 0 == run_command(["--help"])
     out = capsys.readouterr().out
     for name in COMMANDS:
         assert re.search(rf"^  {name}\b", out, re.MULTILINE)
-    heavy = ("pydantic", "httpx", "boto3", "pycurl", "sqlite_utils", "structlog", "rich")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_of_every_command_loads_nothing_heavy(command: list[str]) -> None:
+    """--help answers at once: what a command works with is loaded when it works."""
+    heavy = ("pydantic", "httpx", "boto3", "pycurl", "sqlite_utils", "structlog", "rich", "av")
     script = (
-        "import sys\nfrom archiver.cli import run_command\nrun_command(['--help'])\n"
+        f"import sys\nfrom archiver.cli import run_command\nrun_command({[*command, '--help']!r})\n"
         f"sys.exit(','.join(name for name in {heavy!r} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
@@ -95,6 +101,12 @@ def test_ls_search_and_show_tell_the_same_generation(house: House) -> None:  # n
         assert document["id"] in [one["id"] for one in found], text
     assert [] == house.archiver("search", "no such words anywhere", "--json").lines
     assert document["prompt"] in house.archiver("show", document["id"]).out
+
+
+def test_words_of_restore_are_those_of_the_verb() -> None:
+    """The choices that --help shows without loading the verb are the ones it knows."""
+    assert tuple(Layout) == restore.LAYOUTS
+    assert tuple(Overwrite) == restore.OVERWRITES
 
 
 def test_filters_compose(house: House) -> None:  # noqa: F811

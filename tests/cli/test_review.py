@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +12,7 @@ import pytest
 from archiver.cli.output import shorten, visible
 from archiver.index import database
 from archiver.simulator import faults
+from tests.cli.terminal import on_terminal
 from tests.stories.conftest import house, simulator  # noqa: F401  # the same household
 from tests.stories.house import House, media_tree
 
@@ -34,28 +31,6 @@ def connected(house: House) -> Iterator[sqlite3.Connection]:  # noqa: F811
 def assert_harmless(text: str) -> None:
     """Nothing in it that a terminal would obey."""
     assert [] == [one for one in text if not one.isprintable() and one != "\n"]
-
-
-def on_terminal(house: House, *arguments: str, **environment: str) -> str:  # noqa: F811
-    """What a person sees on a terminal of 80 columns."""
-    house.write_config()
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "archiver", "-c", str(house.config_path), *arguments],
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "80", **environment},
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        while block := os.read(ours, 65536):
-            seen += block
-    except OSError:  # how Linux says that the other side is closed
-        pass
-    os.close(ours)
-    assert process.wait() in (0, 3)
-    return seen.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("question", [["status"], ["ls"], ["audit"], ["run", "--dry-run"]])
@@ -182,21 +157,21 @@ def test_restore_of_an_id_that_is_not_there_fails_and_names_it(house: House) -> 
 
 
 @pytest.mark.parametrize(
-    "command", [["restore", "--to", "back"], ["ls"], ["search", "a"], ["audit"]]
+    "command", [["restore", "--to", "back"], ["ls"], ["search", "a"], ["audit"], ["run"]]
 )
 def test_an_account_that_nobody_knows_is_named(
     house: House,  # noqa: F811
     command: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A slip of the pen is no empty result; an account of the config is known before its run."""
+    """A slip of the pen is wrong usage; an account of the config is known before its run."""
     monkeypatch.chdir(house.folder)
     house.run(*ONE_ACCOUNT)
 
     slip = house.archiver(*command, "--account", "nope")
     early = house.archiver(*command, "--account", "farm")
 
-    assert 1 == slip.exit_code
+    assert 2 == slip.exit_code
     assert "there is no account 'nope'; known are: box, farm, lips, studio" in slip.err
     assert 0 == early.exit_code, early.err
 

@@ -149,10 +149,9 @@ def test_all_mistakes_are_told_at_once() -> None:
         [
             "archive.layuot is not known; did you mean layout?",
             'schedule.every should be a duration such as "90s", "15m", "6h" or "30d"',
-            "transfer.concurrency: input should be greater than or equal to 1",
-            "transfer.per_host: input should be a valid integer, unable to parse string as an "
-            "integer",
-            "transfer.roles.1 = 'tumbnail' is not one of output, segment, speech, last_frame, "
+            "transfer.concurrency should be at least 1",
+            "transfer.per_host should be a whole number",
+            "transfer.roles: 'tumbnail' is not one of output, segment, speech, last_frame, "
             "thumbnail, reference, mask; did you mean thumbnail?",
             "accounts.a.api_key is missing",
             "accounts.a.api_kye is not known; did you mean api_key?",
@@ -246,6 +245,30 @@ def test_an_interval_that_would_lose_files_is_refused(
     assert problem.startswith("accounts.a: ")
     assert expected in problem
     assert f"asked every {every}" in problem
+
+
+RETAINED = '[accounts.a]\nprovider = "geminigen"\napi_key = "some-key"\nretention = "30d"\n'
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ['look_back = "0s"\nsweep_every = "400d"', 'look_back = "29d"\nsweep_every = "16d"'],
+)
+def test_a_look_back_that_would_lose_files_is_refused(schedule: str) -> None:
+    """What surfaces late would be seen by no run in time."""
+    [problem] = problems_of(f"[schedule]\n{schedule}\n{RETAINED}{DISK}")
+
+    assert problem.startswith("accounts.a: ")
+    assert "look_back" in problem
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ['look_back = "30d"\nsweep_every = "400d"', 'look_back = "0s"\nsweep_every = "15d"', ""],
+)
+def test_a_look_back_or_sweeps_that_see_everything_in_time_will_do(schedule: str) -> None:
+    """One of the two is enough."""
+    assert "a" in parse(f"[schedule]\n{schedule}\n{RETAINED}{DISK}").accounts
 
 
 @pytest.mark.parametrize(

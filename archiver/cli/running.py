@@ -1,0 +1,122 @@
+"""One run on an open archive, and how its summary is told; shared by `run` and `demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import click
+
+from archiver.actions.archive import Archive
+from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
+from archiver.cli.forecasting import tell
+from archiver.cli.interrupt import stopping
+from archiver.cli.output import print_table, warn
+from archiver.cli.settings import Settings
+from archiver.cli.watching import make_observer
+from archiver.config import Config
+from archiver.index import Index, ledger
+from archiver.model import State
+from archiver.units import format_size
+from archiver.wiring import open_accounts, open_engine
+
+
+def pass_over(
+    config: Config,
+    settings: Settings,
+    archive: Archive,
+    options: RunOptions,
+    accounts: tuple[str, ...] = (),
+) -> RunSummary:
+    """Make one run on an open archive, watched as the settings say."""
+    with (
+        open_accounts(config, archive.index, accounts, stopping) as opened,
+        make_observer(settings) as observer,
+    ):
+        summary = run(
+            archive,
+            opened.usable,
+            opened.unusable,
+            open_engine(config, stopping),
+            options,
+            observer,
+        )
+        observer.finished(summary)
+    return summary
+
+
+def still_due(index: Index, summary: RunSummary) -> dict[str, int]:
+    """Count what each account of a run still has to capture: a limit left it, or an error."""
+    return {name: ledger.count_by_state(index, name)[State.PENDING] for name in summary.accounts}
+
+
+def describe(summary: RunSummary, left: Mapping[str, int]) -> Mapping[str, object]:
+    """The summary as `run --json` prints it."""
+    return {
+        "run": summary.run_id,
+        "started_at": summary.started_at,
+        "ended_at": summary.ended_at,
+        "exit_code": summary.exit_code,
+        "media_requests": summary.media_requests,
+        "accounts": {
+            name: {**asdict(account), "still_due": left[name]}
+            for name, account in summary.accounts.items()
+        },
+        "destinations_failed": summary.destinations_failed,
+        "rebuilt": summary.rebuilt,
+        "forecasts": summary.forecasts,
+        "problems": summary.problems,
+    }
+
+
+def print_summary(summary: RunSummary, left: Mapping[str, int]) -> None:
+    """Print what a run did, an account a line, and then what went wrong."""
+    print_table(
+        ("ACCOUNT", "PROVIDER", "LISTED", "NEW", "ARCHIVED", "FILES", "SIZE", "RESULT"),
+        [_line(name, account, left[name]) for name, account in summary.accounts.items()],
+        right=("LISTED", "NEW", "ARCHIVED", "FILES", "SIZE"),
+        elastic=("ACCOUNT",),
+        spare=("PROVIDER", "NEW", "FILES"),
+    )
+    if summary.total("files"):
+        click.echo(
+            f"\n{summary.total('files')} files kept, {format_size(summary.total('size_bytes'))}."
+        )
+    elif summary.total("archived"):
+        click.echo(f"\n{summary.total('archived')} generations caught up from good copies.")
+    elif summary.media_requests == 0 and not summary.exit_code and not any(left.values()):
+        click.echo("\nNothing new; no media was requested.")
+    for name, count in summary.rebuilt.items():
+        click.echo(f"The index was new: {count} generations were taken over from {name}.")
+    for name, reason in summary.destinations_failed.items():
+        warn(f"{name} was left out: {reason}")
+    for problem in summary.problems:
+        warn(problem)
+    for foreseen in summary.forecasts:
+        warn(tell(foreseen))
+
+
+def _line(name: str, account: AccountSummary, left: int) -> tuple[str, ...]:
+    return (
+        name,
+        account.provider,
+        str(account.listed),
+        str(account.new),
+        str(account.archived),
+        str(account.files),
+        format_size(account.size_bytes) if account.size_bytes else "-",
+        _result(account, left),
+    )
+
+
+def _result(account: AccountSummary, left: int) -> str:
+    if account.error is not None:
+        return "stopped"
+    counted = (
+        (account.in_progress, "in progress there"),
+        (account.lost, "lost"),
+        (account.failed, "will be tried again"),
+        (left, "still due"),
+        (account.bad_rows, "rows unreadable"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in counted if count) or "ok"
