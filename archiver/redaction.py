@@ -25,6 +25,13 @@ _SECRET_NAME = re.compile(
     r"|policy|hash|hmac|auth.*|credential.*|password|secret|jwt|h|s)$",
     re.IGNORECASE,
 )
+# Without a scheme before it only what can be nothing but a signature is taken for one.
+_WORD = re.compile(r"[^\s\"'<>\\]+")
+_SIGNED_PAIR = re.compile(
+    r"\b(x-(?:amz|goog|oss|cos)-[a-z-]{1,30}|[a-z_-]{0,20}signature|sig|[a-z_-]{0,20}token|jwt)"
+    r"=[^\s\"'<>\\&#]{8,}",
+    re.IGNORECASE,
+)
 _OPAQUE_VALUE = re.compile(r"^[A-Za-z0-9+/_=.~%-]{20,}$")
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+[;,]", re.IGNORECASE)
 _BASE64 = re.compile(r"^[A-Za-z0-9+/_-]+={0,2}$")
@@ -39,11 +46,12 @@ def remember_secret(value: str) -> None:
 
 
 def hide_in_text(text: str) -> str:
-    """Remove known secrets, user parts and whole queries of addresses from a message."""
+    """Remove known secrets, user parts, whole queries of addresses, and signatures anywhere."""
     # A copy, as another thread may add one; the longest first, as one may begin another.
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
-    return _SHOWN_ADDRESS.sub(_hide_query, _URL_USER.sub(r"\1", text))
+    text = _SHOWN_ADDRESS.sub(_hide_query, _URL_USER.sub(r"\1", text))
+    return _SIGNED_PAIR.sub(r"\1=[hidden]", text)
 
 
 def _hide_query(match: re.Match[str]) -> str:
@@ -85,12 +93,18 @@ def _clean_string(text: str) -> str:
         return _removed(text)
     if "?" not in text:
         return text
-    return _ADDRESS.sub(_remove_signed_query, text)
+    return _WORD.sub(_remove_bare_signature, _ADDRESS.sub(_remove_signed_query, text))
 
 
 def _remove_signed_query(match: re.Match[str]) -> str:
     path, _, query = match[0].partition("?")
     return f"{path}?{_removed(query)}" if _is_signed(query) else match[0]
+
+
+def _remove_bare_signature(match: re.Match[str]) -> str:
+    """Cut a relative address, which some records hold beside the absolute one."""
+    path, _, query = match[0].partition("?")
+    return f"{path}?{_removed(query)}" if _SIGNED_PAIR.search(query) else match[0]
 
 
 def _is_signed(query: str) -> bool:

@@ -47,6 +47,11 @@ def removed(text: str) -> str:
         ("https://host/a?b=c#d", "https://host/a?[hidden]"),
         ("HTTPS://HOST/a?sig=1", "HTTPS://HOST/a?[hidden]"),
         ("is it? yes", "is it? yes"),
+        ("/a.png?X-Amz-Signature=0123abcd&x=1", "/a.png?X-Amz-Signature=[hidden]&x=1"),
+        ("//cdn.h/a?sig=0123abcd", "//cdn.h/a?sig=[hidden]"),
+        ("got access_token=0123abcd, why", "got access_token=[hidden] why"),
+        ("X-Amz-Credential=AKIA%2F2025", "X-Amz-Credential=[hidden]"),
+        ("design=0123abcd0123", "design=0123abcd0123"),
     ],
 )
 def test_messages_lose_queries_and_users(text: str, expected: str) -> None:
@@ -121,6 +126,22 @@ def test_signed_queries_leave_a_record(query: str) -> None:
     url = f"https://cdn.example.com/a.png?{query}"
 
     assert clean_record(url) == f"https://cdn.example.com/a.png?{removed(query)}"
+
+
+@pytest.mark.parametrize("address", ["u/a.png", "/u/a.png", "//cdn.example.com/a", "ftp://h/a"])
+def test_a_signature_leaves_a_record_without_a_scheme_before_it(address: str) -> None:
+    """Relative addresses stand beside the absolute ones, and carry the same signature."""
+    query = "X-Amz-Expires=60&X-Amz-Signature=0123abcd"
+
+    assert clean_record(f"at {address}?{query}") == f"at {address}?{removed(query)}"
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Who?token=1", "a=b?c", "what?x=0123456789abcdefghij", "sig=12345678"]
+)
+def test_words_of_a_prompt_are_no_signature(prompt: str) -> None:
+    """Without a scheme only what can be nothing else is taken for one."""
+    assert clean_record(prompt) == prompt
 
 
 @pytest.mark.parametrize("query", ["width=512&format=webp", "page=2", "q=cats", ""])

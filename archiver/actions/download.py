@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from archiver import keys
 from archiver.actions.archive import Account, Archive
@@ -17,14 +17,16 @@ from archiver.actions.intake import Intake
 from archiver.errors import (
     AnswerInvalid,
     DestinationError,
+    DestinationUnavailable,
     GenerationNotFound,
     LinkRefused,
     MediaError,
     ProviderError,
     ProviderUnavailable,
 )
-from archiver.fetch.engine import Fetched, MediaEngine
+from archiver.fetch.engine import MediaEngine
 from archiver.fetch.link_expiry import link_expires_at
+from archiver.fetch.transfer import Fetched
 from archiver.index.rows import Known, KnownAsset
 from archiver.model import (
     Asset,
@@ -41,6 +43,9 @@ from archiver.model import (
 GONE = (404, 410)
 PATIENT_ATTEMPTS = 6
 """A 401 or 403 may be a passing challenge: only so many, over an hour at least, are evidence."""
+DOUBT_ATTEMPTS = 3
+DOUBT_LEFT = timedelta(hours=24)
+"""What is not of the stated kind is kept from the fourth try on, or with less time than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,9 @@ class Lost:
 class Outcome:
     """What came of one asset: its media with receipts, or why it is missing.
 
-    `warning` tells of a size that is not what the provider stated: no failure, since the file
-    proved to be whole.
+    `warning` tells of a size or a kind that is not what the provider stated: no failure, since
+    the file proved to be whole, or stayed as it is (see `Intake`).
+    `is_unplaced` says that no destination took the file.
     """
 
     media: Media | None = None
@@ -76,6 +82,7 @@ class Outcome:
     failures: Mapping[str, DestinationError] = field(default_factory=dict)
     retry_after_seconds: float | None = None
     warning: str | None = None
+    is_unplaced: bool = False
 
 
 class Downloader:
@@ -137,7 +144,7 @@ class Downloader:
         """Try the sources in turn; the error of the best one is what counts."""
         sources = self._sources(known)
         if not sources:
-            raise LinkRefused("the provider no longer names a link for this file")
+            raise LinkRefused("the provider names no link for this file that can be fetched")
         first_error: MediaError | None = None
         for source in sources:
             try:
@@ -158,6 +165,8 @@ class Downloader:
         intake = Intake(
             self._archive.destinations,
             lambda extension: keys.make_file_key(stem, role, ordinal, extension),
+            stated=known.asset.kind,
+            takes_doubtful=self._takes_doubtful(),
         )
         try:
             fetched = self._receive(intake, source)
@@ -182,8 +191,14 @@ class Downloader:
             media=media,
             receipts=receipts,
             failures=dict(intake.failures),
-            warning=_size_warning(known.asset, digest),
+            warning=_warning(known.asset, digest, intake.warning),
         )
+
+    def _takes_doubtful(self) -> bool:
+        """Whether to keep what is not what was stated: after some tries, or with little time."""
+        ends_at = self._known.deadline_at
+        is_urgent = ends_at is not None and ends_at - self._archive.clock() < DOUBT_LEFT
+        return is_urgent or self._known.attempts >= DOUBT_ATTEMPTS
 
     def _receive(self, intake: Intake, source: Link | Embedded) -> Fetched | None:
         if isinstance(source, Embedded):
@@ -233,11 +248,16 @@ class Downloader:
             http_status=error.http_status,
             at=now,
         )
-        return Outcome(missing=missing, retry_after_seconds=error.retry_after_seconds)
+        return Outcome(
+            missing=missing,
+            retry_after_seconds=error.retry_after_seconds,
+            is_unplaced=isinstance(error, DestinationUnavailable),
+        )
 
 
-def _size_warning(asset: Asset, digest: Digest) -> str | None:
-    stated = asset.stated_size_bytes
-    if stated is None or stated == digest.size_bytes:
-        return None
-    return f"{asset.key}: {digest.size_bytes} bytes came where the provider stated {stated}"
+def _warning(asset: Asset, digest: Digest, doubt: str | None) -> str | None:
+    stated, came = asset.stated_size_bytes, digest.size_bytes
+    is_size_odd = stated is not None and stated != came
+    size = f"{came} bytes came where the provider stated {stated}" if is_size_odd else None
+    told = "; ".join(filter(None, (size, doubt)))
+    return f"{asset.key}: {told}" if told else None

@@ -2,6 +2,13 @@
 
 Nothing is kept but the head, which tells the type and so the final name; a destination that
 fails is left behind and the others go on (promises 1, 5 and 10).
+
+Where the provider states an image, a video or sound and something else comes, it is doubtful:
+binary data of no known format cannot be proven whole, and a picture in place of a film is most
+often a placeholder. The first tries refuse it, so that what was a slip is healed by the next
+one. What then stays so is kept, with a warning and as what it is (unknown data as `.bin`, a
+picture as a picture): it may be a format that nobody knew, and refusing it until its link is
+over would lose it for good. docs/reliability.md tells users the same.
 """
 
 from __future__ import annotations
@@ -10,22 +17,47 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 from archiver.errors import DestinationError, DestinationUnavailable, MediaRejected
-from archiver.fetch.containers import HEAD_BYTES, Checker, Damaged, MediaType, NotMedia, recognise
-from archiver.model import Digest, Receipt
+from archiver.fetch.containers import (
+    HEAD_BYTES,
+    UNKNOWN,
+    Checker,
+    Damaged,
+    MediaType,
+    NotMedia,
+    recognise,
+)
+from archiver.model import Digest, Kind, Receipt
 from archiver.storage.base import Destination, Upload
+
+_DOUBTFUL = {
+    Kind.IMAGE: (Kind.OTHER,),
+    Kind.VIDEO: (Kind.OTHER, Kind.IMAGE),
+    Kind.AUDIO: (Kind.OTHER, Kind.IMAGE),
+}
+"""By what a provider states, what would be odd. Sound and film share their containers, and a
+film in place of a picture is an animation: neither is."""
 
 
 class Intake:
     """A `Receiver` for the media engine that ends in `commit` or `abort`.
 
-    `make_key` makes the final name from the extension that the content asks for.
+    `make_key` makes the final name from the extension that the content asks for. `stated` is
+    what the provider says the file is; what is doubtful by it is taken only when told so, and
+    then `warning` says what came.
     """
 
     def __init__(
-        self, destinations: Mapping[str, Destination], make_key: Callable[[str], str]
+        self,
+        destinations: Mapping[str, Destination],
+        make_key: Callable[[str], str],
+        *,
+        stated: Kind = Kind.OTHER,
+        takes_doubtful: bool = False,
     ) -> None:
         self._destinations = destinations
         self._make_key = make_key
+        self._stated = stated
+        self._takes_doubtful = takes_doubtful
         self._uploads: dict[str, Upload] = {}
         self.failures: dict[str, DestinationError] = {}
         self.restart()
@@ -40,6 +72,7 @@ class Intake:
         self._checker: Checker | None = None
         self.media_type: MediaType | None = None
         self.key: str | None = None
+        self.warning: str | None = None
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes; raises MediaRejected as soon as they cannot be the file."""
@@ -85,6 +118,7 @@ class Intake:
             self.media_type = recognise(head[:HEAD_BYTES])
         except NotMedia as error:
             raise MediaRejected(f"this is no media file: {error}") from None
+        self._compare(self.media_type)
         self._checker = Checker(self.media_type)
         self.key = key = self._make_key(self.media_type.extension)
         for name, destination in self._destinations.items():
@@ -94,6 +128,16 @@ class Intake:
                 self.failures[name] = error
         self._require_one()
         return head
+
+    def _compare(self, found: MediaType) -> None:
+        """Hold what came against what the provider states."""
+        if found.kind not in _DOUBTFUL.get(self._stated, ()):
+            return
+        what = found.media_type if found is not UNKNOWN else "data of no known format"
+        doubt = f"{what} came where the provider stated {self._stated}"
+        if not self._takes_doubtful:
+            raise MediaRejected(f"{doubt}: it is kept only if it stays so")
+        self.warning = doubt
 
     def _pass_on(self, chunk: bytes) -> None:
         self._sha256.update(chunk)

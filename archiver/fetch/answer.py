@@ -17,6 +17,25 @@ STRONG_DATE_SECONDS = 60.0
 """The margin that RFC 7232, 2.2.2 names for a date that shall prove anything."""
 _LENGTH = re.compile(r"\d{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)$")
+_CODINGS = frozenset(
+    [
+        "aes128gcm",
+        "br",
+        "compress",
+        "dcb",
+        "dcz",
+        "deflate",
+        "exi",
+        "gzip",
+        "pack200-gzip",
+        "x-compress",
+        "x-gzip",
+        "zstd",
+    ]
+)
+"""IANA's registry of content codings, without `identity`. Other words (`base64`, `utf-8`,
+`aws-chunked`) come from uploads that set the header by mistake: the bytes are the file, and its
+content proves it or not."""
 
 
 @dataclass(slots=True)
@@ -54,30 +73,57 @@ class Answer:
     @property
     def total_bytes(self) -> int | None:
         """The length of the whole file, as far as the head tells it."""
-        part = _CONTENT_RANGE.match(self.header("content-range") or "")
-        if self.status == 206:
-            return int(part[3]) if part and part[3] != "*" else None
         length = self.header("content-length") or ""
         is_plain = "transfer-encoding" not in self.headers
-        return int(length) if _LENGTH.fullmatch(length) and is_plain else None
+        if self.status != 206 and is_plain and _LENGTH.fullmatch(length):
+            return int(length)
+        part = self._part
+        return int(part[3]) if part and part[3] != "*" else None
+
+    @property
+    def is_part_called_whole(self) -> bool:
+        """Whether a 200 says of itself that it brings a part: some caches answer a range so."""
+        part = self._part
+        return (
+            self.status == 200
+            and part is not None
+            and not (int(part[1]) == 0 and self._reaches_end)
+        )
+
+    @property
+    def _part(self) -> re.Match[str] | None:
+        return _CONTENT_RANGE.match(self.header("content-range") or "")
+
+    @property
+    def _reaches_end(self) -> bool:
+        part = self._part
+        return part is not None and part[3] != "*" and int(part[2]) == int(part[3]) - 1
 
     def continues(self, received_bytes: int, validator: str | None) -> bool:
         """Tell whether a 206 goes on where the last connection broke off, in the same file."""
-        part = _CONTENT_RANGE.match(self.header("content-range") or "")
+        part = self._part
         is_next = part is not None and int(part[1]) == received_bytes
-        is_whole = part is not None and part[3] != "*" and int(part[2]) == int(part[3]) - 1
-        return is_next and is_whole and validator is not None and self.validator == validator
+        is_same = validator is not None and self.validator == validator
+        return is_next and self._reaches_end and is_same
 
 
 class HeaderReader:
-    """Collects header lines as libcurl hands them over; a new status line starts anew."""
+    """Collects header lines as libcurl hands them over; a new status line starts anew.
+
+    Behind the head of the final answer nothing is listened to: trailers come the same way, and
+    could take back what the head said.
+    """
 
     def __init__(self) -> None:
         self.answer = Answer()
+        self._is_ended = False
 
     def feed(self, line: bytes) -> None:
         """Take one line."""
         text = line.decode("iso-8859-1").strip()
+        self._is_ended = self._is_ended or (not text and self.answer.status >= 200)
+        if self._is_ended:
+            return
         if text.startswith("HTTP/"):
             words = text.split(" ", 2)
             self.answer = Answer(int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0)
@@ -100,9 +146,11 @@ def judge(answer: Answer) -> None:
         )
     if status not in (200, 206):
         raise MediaRejected(f"the media host answered {status}, not a file", http_status=status)
-    encoding = (answer.header("content-encoding") or "identity").lower()
-    if encoding != "identity":
-        raise MediaRejected(f"the media host sent the file as {encoding}, unasked")
+    if answer.is_part_called_whole:
+        raise MediaUnavailable("the media host sent a part of the file and called it whole")
+    coding = (answer.header("content-encoding") or "").lower()
+    if _CODINGS.intersection(coding.replace(",", " ").split()):
+        raise MediaRejected(f"the media host sent the file as {coding}, unasked")
 
 
 def retry_after_seconds(answer: Answer) -> float | None:

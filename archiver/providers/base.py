@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from archiver.errors import AnswerInvalid, GenerationNotFound, ProviderError
 from archiver.model import BadRow, Generation, Kind, Page
+from archiver.options import Duration
 from archiver.providers.fields import RowInvalid, read_id
 from archiver.secrets import SecretSource
-from archiver.units import Duration, parse_time
+from archiver.units import parse_time
 
 Parameters = Mapping[str, str | int]
 NOT_FOUND = 404
@@ -44,6 +45,7 @@ class Capabilities:
     retention: timedelta | None
     requests_per_minute: int
     requests_per_hour: int
+    requests_per_day: int = 0
 
 
 class Api(Protocol):
@@ -126,6 +128,7 @@ class AccountOptions(BaseModel):
         None, ge=0, description="upper bound of API requests; 0 means no limit"
     )
     requests_per_hour: int | None = Field(None, ge=0, description="likewise for an hour")
+    requests_per_day: int | None = Field(None, ge=0, description="likewise for a day")
     every: Duration | None = Field(None, description="poll this account at its own interval")
     kinds: tuple[Kind, ...] | None = Field(None, description="keep only these kinds; else all")
     since: datetime | None = Field(None, description="leave out generations made before")

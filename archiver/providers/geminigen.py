@@ -36,11 +36,12 @@ from archiver.providers.base import (
     read_detail,
 )
 from archiver.providers.fields import Row
-from archiver.providers.geminigen_media import PARTS, assets_of, kind_of
+from archiver.providers.geminigen_media import IN_PROGRESS, PARTS, assets_of, kind_of
+from archiver.providers.links import settled
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
 
 ITEMS_PER_PAGE = 50
-_IN_PROGRESS, _COMPLETED = (0, 1), 2
+_COMPLETED = 2
 _RETRY_AFTER_SECONDS = 20.0
 _KEY_REFUSED = ("API_KEY_REQUIRED", "API_KEY_NOT_FOUND", "USER_NOT_FOUND")
 _TOO_OFTEN = ("GEMINI_RATE_LIMIT",)
@@ -141,6 +142,7 @@ class GeminiGen:
 
 def _generation_from(record: Row, account: str, cdn_base_url: str) -> Generation:
     status, kind = _status(record), kind_of(record)
+    assets = assets_of(record, kind, cdn_base_url)
     credit = fields.amount(record, "used_credit")
     return Generation(
         provider=GeminiGen.name,
@@ -157,14 +159,14 @@ def _generation_from(record: Row, account: str, cdn_base_url: str) -> Generation
         cost=Cost(amount=credit, unit="credits") if credit is not None else None,
         error=_failure(record) if status is Status.FAILED else None,
         parameters=_parameters(record),
-        assets=assets_of(record, kind, cdn_base_url),
+        assets=settled(assets, status),
     )
 
 
 def _status(record: Row) -> Status:
     """0 queued, 1 processing, 2 completed; all else, also below zero, has ended badly."""
     number = fields.integer(record, "status")
-    if number is None or number in _IN_PROGRESS:
+    if number is None or number in IN_PROGRESS:
         return Status.IN_PROGRESS
     return Status.COMPLETED if number == _COMPLETED else Status.FAILED
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from archiver.model import Asset, Embedded, Kind, Link, Role
 from archiver.providers import fields
 from archiver.providers.fields import Row, RowInvalid
-from archiver.providers.links import addresses_of, distinct, link, make_asset
+from archiver.providers.links import addresses_of, distinct, link, make_asset, names_file
 from archiver.redaction import REMOVED
 
 KIND_WORDS = {
@@ -35,6 +35,8 @@ class Part:
     path: str
 
 
+IN_PROGRESS = (0, 1)
+"""The statuses of what is queued and what is being made."""
 PARTS = (
     Part(
         field="generated_image",
@@ -75,21 +77,36 @@ def assets_of(record: Row, kind: Kind, cdn: str) -> tuple[Asset, ...]:
     for position, item in enumerate(fields.rows(record, "reference_item"), start=1):
         found += _reference_assets(item, position, cdn)
     for key, field in (("thumbnail", "thumbnail_url"), ("thumbnail:small", "thumbnail_small")):
-        found.append(make_asset(key, Role.THUMBNAIL, Kind.IMAGE, [link(record.get(field))]))
+        found.append(_picture(key, Role.THUMBNAIL, record.get(field), cdn))
     return _with_sizes(record, _with_loose_files(record, distinct(found), kind))
 
 
 def _output_assets(item: Row, part: Part, position: int, cdn: str) -> Iterator[Asset | None]:
     name = _name_of(item, part.kind, position)
-    yield make_asset(f"output:{name}", Role.OUTPUT, part.kind, _sources(item, part, cdn))
-    yield make_asset(
-        f"last_frame:{name}", Role.LAST_FRAME, Kind.IMAGE, [link(item.get("last_frame"))]
-    )
+    sources = _sources(item, part, cdn)
+    is_stated = names_file(*map(item.get, (*part.urls, part.path))) or _is_unfinished(item)
+    yield make_asset(f"output:{name}", Role.OUTPUT, part.kind, sources, is_stated=is_stated)
+    yield _picture(f"last_frame:{name}", Role.LAST_FRAME, item.get("last_frame"), cdn)
     for number, small in enumerate(fields.rows(item, "thumbnails"), start=1):
         own = fields.text(small, "uuid") or f"{name}:{number}"
+        is_stated = names_file(small.get("url"), small.get("uri"))
         yield make_asset(
-            f"thumbnail:{own}", Role.THUMBNAIL, Kind.IMAGE, _links(small, ("url",), "uri", cdn)
+            f"thumbnail:{own}",
+            Role.THUMBNAIL,
+            Kind.IMAGE,
+            _links(small, ("url",), "uri", cdn),
+            is_stated=is_stated,
         )
+
+
+def _picture(key: str, role: Role, address: object, cdn: str) -> Asset | None:
+    sources = [link(address, cdn)]
+    return make_asset(key, role, Kind.IMAGE, sources, is_stated=names_file(address))
+
+
+def _is_unfinished(item: Row) -> bool:
+    """Whether one of several outputs is still being made, though its generation is finished."""
+    return fields.count(item, "status") in IN_PROGRESS
 
 
 def _reference_assets(item: Row, position: int, cdn: str) -> Iterator[Asset | None]:
@@ -160,12 +177,18 @@ def _with_loose_files(record: Row, assets: tuple[Asset, ...], kind: Kind) -> tup
     """
     outputs = [asset for asset in assets if asset.role is Role.OUTPUT]
     known = {address for asset in outputs for address in addresses_of(asset)}
-    loose = [make_asset("output:result", Role.OUTPUT, kind, [link(record.get("generate_result"))])]
+    result, is_media = record.get("generate_result"), not outputs and kind in KIND_WORDS
+    is_stated = is_media and names_file(result)
+    loose = [make_asset("output:result", Role.OUTPUT, kind, [link(result)], is_stated=is_stated)]
     for position, item in enumerate(fields.rows(record, "media_files"), start=1):
         own = fields.text(item, "uuid") or f"file:{position}"
         stated = (fields.optional_text(item, "type") or "").lower()
         file_kind = Kind(stated) if stated in tuple(Kind) else kind
-        loose.append(make_asset(f"output:{own}", Role.OUTPUT, file_kind, [link(item.get("url"))]))
+        url = item.get("url")
+        is_stated = is_media and names_file(url)
+        sources = [link(url)]
+        key = f"output:{own}"
+        loose.append(make_asset(key, Role.OUTPUT, file_kind, sources, is_stated=is_stated))
     added = []
     for asset in filter(None, loose):
         if not addresses_of(asset) & known:

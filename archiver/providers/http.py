@@ -7,6 +7,7 @@ Keeps promise 8 for keys: they go to the account's own base URL only, never acro
 from __future__ import annotations
 
 import json
+import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import stamina
 
 from archiver import __version__
 from archiver.errors import (
@@ -30,19 +30,25 @@ from archiver.errors import (
     RateLimited,
 )
 from archiver.providers.base import Connection, Parameters, validate_base_url
-from archiver.providers.pace import HOUR_SECONDS, Pace
+from archiver.providers.pace import DAY_SECONDS, Pace
 from archiver.redaction import hide_in_text, remember_secret
 
 MAX_ANSWER_BYTES = 64 << 20
 ANSWER_TIMEOUT_SECONDS = 120.0
 LONGEST_WAIT_SECONDS = 60.0
 ATTEMPTS = 4
+RETRY_WITHIN_SECONDS = 90.0
+"""No attempt begins later: an API that hangs costs a call two read timeouts, not four."""
+FIRST_RETRY_SECONDS = 0.5
 _TIMEOUT = httpx.Timeout(connect=15.0, read=60.0, write=30.0, pool=60.0)
 Answer = TypeVar("Answer")
 
 
 class HttpApi:
-    """The `Api` of one account over one pooled connection."""
+    """The `Api` of one account over one pooled connection.
+
+    `sleep` waits between attempts; it may raise to end the call.
+    """
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class HttpApi:
         connection: Connection,
         pace: Pace,
         *,
+        sleep: Callable[[float], None] = time.sleep,
         answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -59,6 +66,7 @@ class HttpApi:
         remember_secret(api_key)
         self._answer_timeout_seconds = answer_timeout_seconds
         self._pace = pace
+        self._sleep = sleep
         self._connection = connection
         self._client = httpx.Client(
             base_url=base_url,
@@ -89,16 +97,26 @@ class HttpApi:
     def _get(
         self, path: str, parameters: Parameters | None, read: Callable[[bytes], Answer]
     ) -> Answer:
-        for attempt in stamina.retry_context(
-            on=_wait_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=20.0
-        ):
-            with attempt:
-                self._pace.wait()
-                status, headers, body = self._fetch(path, parameters)
-                if status == 200:
-                    return read(body)
-                raise self._refuse(path, status, headers, body)
+        began_at = time.monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._get_once(path, parameters, read)
+            except ProviderError as error:
+                wait = _wait_before_retry(error, attempt)
+                is_late = time.monotonic() + (wait or 0.0) > began_at + RETRY_WITHIN_SECONDS
+                if wait is None or is_late or attempt == ATTEMPTS:
+                    raise
+            self._sleep(wait)
         raise AssertionError("unreachable: the last attempt raises")
+
+    def _get_once(
+        self, path: str, parameters: Parameters | None, read: Callable[[bytes], Answer]
+    ) -> Answer:
+        self._pace.wait()
+        status, headers, body = self._fetch(path, parameters)
+        if status == 200:
+            return read(body)
+        raise self._refuse(path, status, headers, body)
 
     def _fetch(
         self, path: str, parameters: Parameters | None
@@ -171,13 +189,17 @@ def check_key(api_key: str) -> None:
         raise ConfigInvalid("the api_key holds characters that no key may have")
 
 
-def _wait_before_retry(error: Exception) -> bool | float:
-    if not isinstance(error, ProviderError) or not error.is_transient:
-        return False
+def _wait_before_retry(error: ProviderError, attempt: int) -> float | None:
+    """Say how long to wait: what the server says, else doubling with jitter. None: no retry."""
+    if not error.is_transient:
+        return None
     wait = error.retry_after_seconds
-    if wait is None:
-        return not isinstance(error, RateLimited)
-    return wait if wait <= LONGEST_WAIT_SECONDS else False
+    if wait is not None:
+        return wait if wait <= LONGEST_WAIT_SECONDS else None
+    if isinstance(error, RateLimited):
+        return None
+    doubled: float = FIRST_RETRY_SECONDS * 2 ** (attempt - 1)
+    return doubled * random.uniform(1.0, 2.0)  # noqa: S311  # no secret
 
 
 def _parse_json(body: bytes, where: str) -> object:
@@ -225,12 +247,12 @@ def _quote(body: bytes) -> str:
 
 
 def _retry_after_seconds(headers: Mapping[str, str], default: float | None = 20.0) -> float | None:
-    """Read Retry-After, in seconds or as a date; at most an hour is believed."""
+    """Read Retry-After, in seconds or as a date; at most a day is believed."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdecimal():
-        return min(float(value), HOUR_SECONDS)
+        return min(float(value), DAY_SECONDS)
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, OverflowError):
         return default
-    return min(max(seconds, 0.0), HOUR_SECONDS)
+    return min(max(seconds, 0.0), DAY_SECONDS)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from archiver.model import Asset, Embedded, Kind, Link, Role
+from archiver.model import Asset, Embedded, Kind, Link, Role, Status
 from archiver.redaction import REMOVED, clean_text
 
 MAX_NAME_LENGTH = 255
@@ -42,6 +42,17 @@ def link(value: object, base_url: str = "", *, credentials_for: str = "") -> Lin
     return Link(url=address, with_credentials=same_origin(address, credentials_for))
 
 
+def names_file(*values: object) -> bool:
+    """Tell whether a record states a file in one of these fields, be it no usable link.
+
+    What redaction took out of a stored record says nothing any more.
+    """
+    return any(
+        (value.strip() and REMOVED not in value) if isinstance(value, str) else value
+        for value in values
+    )
+
+
 def same_origin(address: str, base_url: str) -> bool:
     """Tell whether an address is on the API's own scheme, host and port."""
     theirs, ours = _split(address), _split(base_url)
@@ -60,23 +71,35 @@ def kind_of_address(address: str) -> Kind | None:
 
 
 def make_asset(
-    key: str, role: Role, kind: Kind | None, sources: Iterable[Link | Embedded | None]
+    key: str,
+    role: Role,
+    kind: Kind | None,
+    sources: Iterable[Link | Embedded | None],
+    *,
+    is_stated: bool = False,
 ) -> Asset | None:
     """Make an asset of what can be fetched, each address once; None when there is nothing.
 
-    Without a kind (or with `text`, which no file is) the suffix of the address decides.
+    A file that `is_stated` to be there without anything to fetch is an asset without sources:
+    it fails where people see it, is asked for again, and holds up no other file. Without a kind
+    (or with `text`, which no file is) the suffix of the address decides.
     """
     found: dict[object, Link | Embedded] = {}
     for source in sources:
         if source is not None:
             found.setdefault(source.url if isinstance(source, Link) else source.data, source)
-    if not found:
+    if not found and not is_stated:
         return None
     addresses = [source.public_url for source in found.values() if isinstance(source, Link)]
     if kind in (None, Kind.TEXT, Kind.OTHER):
         kind = next(filter(None, map(kind_of_address, addresses)), Kind.OTHER)
     name = next(filter(None, map(file_name, addresses)), None)
     return Asset(key=key, role=role, kind=kind, sources=tuple(found.values()), original_name=name)
+
+
+def settled(assets: tuple[Asset, ...], status: Status) -> tuple[Asset, ...]:
+    """Leave out files without a source, unless their generation is finished: they may get one."""
+    return tuple(asset for asset in assets if asset.sources or status is Status.COMPLETED)
 
 
 def addresses_of(asset: Asset) -> frozenset[str]:

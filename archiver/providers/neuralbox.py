@@ -35,7 +35,7 @@ from archiver.providers.base import (
     read_detail,
 )
 from archiver.providers.fields import Row
-from archiver.providers.links import distinct, link, make_asset
+from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
 
 LIMIT = 100
@@ -49,7 +49,9 @@ RETENTION_DAYS: Mapping[str, int | None] = {
     "elite": None,
 }
 REQUESTS_PER_HOUR = {"starter": 20, "basic": 30, "pro": 60, "vip": 100, "elite": 0}
-REQUESTS_PER_HOUR_UNKNOWN_PLAN = 100
+REQUESTS_PER_DAY = {"starter": 150, "basic": 200, "pro": 500, "vip": 1000, "elite": 0}
+_UNKNOWN_PLAN = "vip"
+"""The API is for VIP and Elite: an account of unknown plan keeps to the tighter limits."""
 _STATUSES = {
     "pending": Status.IN_PROGRESS,
     "queued": Status.IN_PROGRESS,
@@ -152,14 +154,15 @@ class NeuralBox:
 
 def _capabilities(plan: str | None) -> Capabilities:
     days = RETENTION_DAYS[plan] if plan else None
-    per_hour = REQUESTS_PER_HOUR[plan] if plan else REQUESTS_PER_HOUR_UNKNOWN_PLAN
+    limited_as = plan or _UNKNOWN_PLAN
     return Capabilities(
         listing_has_media=True,
         detail_has_more=True,
         newest_first=True,
         retention=None if days is None else timedelta(days=days),
         requests_per_minute=60,
-        requests_per_hour=per_hour,
+        requests_per_hour=REQUESTS_PER_HOUR[limited_as],
+        requests_per_day=REQUESTS_PER_DAY[limited_as],
     )
 
 
@@ -177,7 +180,7 @@ def _generation_from(record: Row, account: str) -> Generation:
         record,
         "status",
         _STATUSES,
-        has_output=bool(assets) or bool(record.get("result_text")),
+        has_output=any(asset.sources for asset in assets) or bool(record.get("result_text")),
         has_error=failure is not None,
     )
     tokens = fields.amount(record, "tokens_used", "tokens_spent")
@@ -195,7 +198,7 @@ def _generation_from(record: Row, account: str) -> Generation:
         cost=Cost(amount=tokens, unit="tokens") if tokens is not None else None,
         error=failure if status is Status.FAILED else None,
         parameters=fields.rest(record, _FIXED),
-        assets=assets,
+        assets=settled(assets, status),
     )
 
 
@@ -212,12 +215,15 @@ def _kind(record: Row, assets: tuple[Asset, ...]) -> Kind:
 
 
 def _assets(record: Row) -> tuple[Asset, ...]:
-    links = [link(record.get(name)) for name in ("result_url", "url")]
-    thumbnail = [link(record.get("thumbnail_url"))]
+    kind, urls = _stated_kind(record), (record.get("result_url"), record.get("url"))
+    small = record.get("thumbnail_url")
+    is_file = kind is not Kind.TEXT and names_file(*urls)
     return distinct(
         (
-            make_asset("output", Role.OUTPUT, _stated_kind(record), links),
-            make_asset("thumbnail", Role.THUMBNAIL, Kind.IMAGE, thumbnail),
+            make_asset("output", Role.OUTPUT, kind, map(link, urls), is_stated=is_file),
+            make_asset(
+                "thumbnail", Role.THUMBNAIL, Kind.IMAGE, [link(small)], is_stated=names_file(small)
+            ),
         )
     )
 

@@ -30,7 +30,7 @@ from archiver.providers.base import (
     read_detail,
 )
 from archiver.providers.fields import Row
-from archiver.providers.links import distinct, link, make_asset
+from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
 
 MAX_PAGE_SIZE = 1000
@@ -155,7 +155,7 @@ def _generation_from(record: Row, account: str, base_url: str) -> Generation:
         record,
         "status",
         _STATUSES,
-        has_output=any(asset.role is Role.OUTPUT for asset in assets),
+        has_output=any(asset.role is Role.OUTPUT and asset.sources for asset in assets),
         has_error=message is not None,
     )
     cost = fields.amount(record, "cost")
@@ -173,7 +173,7 @@ def _generation_from(record: Row, account: str, base_url: str) -> Generation:
         cost=Cost(amount=cost, unit="credits") if cost is not None else None,
         error=_failure(record, message) if status is Status.FAILED else None,
         parameters=fields.rest(record, _FIXED),
-        assets=assets,
+        assets=settled(assets, status),
     )
 
 
@@ -185,9 +185,8 @@ def _failure(record: Row, message: str | None) -> Failure:
 def _outputs(record: Row, kind: Kind, base_url: str) -> Iterator[Asset | None]:
     for suffix, value in _one_or_many(record.get("result_url")):
         source = link(_rooted(value), base_url, credentials_for=base_url)
-        if source is None and value:  # a file that cannot be fetched is not no file
-            raise fields.RowInvalid("result_url can be no link")
-        yield make_asset(f"output{suffix}", Role.OUTPUT, kind, [source])
+        is_stated = names_file(value)
+        yield make_asset(f"output{suffix}", Role.OUTPUT, kind, [source], is_stated=is_stated)
 
 
 def _references(record: Row, base_url: str) -> Iterator[Asset | None]:

@@ -1,7 +1,7 @@
-"""How fast one account may ask: a budget of requests per minute and per hour.
+"""How fast one account may ask: a budget of requests per minute, per hour and per day.
 
-The minute is waited for; the hour is not (a run would hang): when it is used up, RateLimited
-says when to come back, and the account goes on in a later run.
+The minute is waited for; hour and day are not (a run would hang): when one is used up,
+RateLimited says when to come back, and the account goes on in a later run.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from archiver.errors import RateLimited
 
 MINUTE_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
+DAY_SECONDS = 24 * HOUR_SECONDS
+FEWEST_KEPT = 1000
+"""So many requests are remembered without a limit that needs more; memory stays bounded."""
 
 
 class Pace:
     """A sliding window over the times of past requests; zero means no limit.
 
     `spent_at` are the Unix times of requests made by earlier runs, so that a budget per hour
-    also holds for a program that is started every few minutes; `paused_until` is the end of a
-    pause that a provider asked of an earlier run. Thread-safe.
+    or day also holds for a program that is started every few minutes; `paused_until` is the end
+    of a pause that a provider asked of an earlier run. Thread-safe.
     """
 
     def __init__(
@@ -33,14 +36,15 @@ class Pace:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         paused_until: float = 0.0,
+        per_day: int = 0,
     ) -> None:
-        self._per_minute = per_minute
-        self._per_hour = per_hour
+        self._limits = _limits(per_minute, per_hour, per_day)
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._times = deque(sorted(spent_at))
         self._paused_until = paused_until
+        self._pause_seconds = min(max(0.0, paused_until - clock()), DAY_SECONDS)
 
     @property
     def paused_until(self) -> float:
@@ -50,13 +54,16 @@ class Pace:
 
     @property
     def per_hour(self) -> int:
-        """The hourly budget; 0 means no limit."""
-        return self._per_hour
+        """The budget of an hour, in the long run; 0 means no limit."""
+        rates = [
+            limit * HOUR_SECONDS / span for span, limit in self._limits if span > MINUTE_SECONDS
+        ]
+        return max(1, int(min(rates))) if rates else 0
 
-    def limit(self, per_minute: int, per_hour: int) -> None:
+    def limit(self, per_minute: int, per_hour: int, per_day: int = 0) -> None:
         """Set the budget anew."""
         with self._lock:
-            self._per_minute, self._per_hour = per_minute, per_hour
+            self._limits = _limits(per_minute, per_hour, per_day)
 
     def wait(self) -> None:
         """Return when one more request may be made, and count it."""
@@ -66,11 +73,12 @@ class Pace:
     def pause(self, seconds: float | None) -> None:
         """Hold the whole account back: the provider said 429 with this Retry-After."""
         with self._lock:
-            wait = min(seconds or 0.0, HOUR_SECONDS)
+            wait = min(seconds or 0.0, DAY_SECONDS)
             self._paused_until = max(self._paused_until, self._clock() + wait)
+            self._pause_seconds = max(self._pause_seconds, wait)
 
     def spent(self) -> tuple[float, ...]:
-        """The Unix times of the requests of the last hour, to be given to the next run."""
+        """The Unix times of the requests that still count, to be given to the next run."""
         with self._lock:
             self._forget(self._clock())
             return tuple(self._times)
@@ -80,7 +88,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             self._forget(now)
-            self._paused_until = min(self._paused_until, now + HOUR_SECONDS)
+            self._paused_until = min(self._paused_until, now + self._pause_seconds)
             wait = self._seconds_until_free(now)
             if wait > MINUTE_SECONDS:
                 raise RateLimited(
@@ -93,13 +101,21 @@ class Pace:
 
     def _seconds_until_free(self, now: float) -> float:
         waits = [self._paused_until - now]
-        for limit, span in ((self._per_minute, MINUTE_SECONDS), (self._per_hour, HOUR_SECONDS)):
-            if limit and len(self._times) >= limit:
+        for span, limit in self._limits:
+            if len(self._times) >= limit:
                 waits.append(self._times[-limit] + span - now)
         return max(0.0, *waits)
 
     def _forget(self, now: float) -> None:
         if self._times and self._times[-1] > now:  # the clock was set back
             self._times = deque(min(at, now) for at in self._times)
-        while self._times and self._times[0] <= now - HOUR_SECONDS:
+        span = max([HOUR_SECONDS, *(span for span, _ in self._limits)])
+        most = max([FEWEST_KEPT, *(limit for _, limit in self._limits)])
+        while self._times and (self._times[0] <= now - span or len(self._times) > most):
             self._times.popleft()
+
+
+def _limits(per_minute: int, per_hour: int, per_day: int) -> tuple[tuple[float, int], ...]:
+    """Pair each span with its limit; without those that have none."""
+    limits = ((MINUTE_SECONDS, per_minute), (HOUR_SECONDS, per_hour), (DAY_SECONDS, per_day))
+    return tuple((span, limit) for span, limit in limits if limit)

@@ -33,7 +33,7 @@ from archiver.providers.base import (
     read_rows,
 )
 from archiver.providers.fields import Row
-from archiver.providers.links import distinct, link, make_asset
+from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import MAX_BARREN_PAGES, fingerprint, listing_missing
 
 LIMIT = 100
@@ -190,7 +190,7 @@ def _generation_from(record: Row, account: str) -> Generation:
         record,
         "status",
         _STATUSES,
-        has_output=any(asset.key == "output" for asset in assets),
+        has_output=any(asset.key == "output" and asset.sources for asset in assets),
         has_error=failure is not None,
     )
     return Generation(
@@ -205,7 +205,7 @@ def _generation_from(record: Row, account: str) -> Generation:
         name=fields.optional_text(record, "outputFileName"),
         error=failure if status is Status.FAILED else None,
         parameters=fields.rest(record, _FIXED),
-        assets=assets,
+        assets=settled(assets, status),
     )
 
 
@@ -216,14 +216,16 @@ def _failure(record: Row) -> Failure | None:
 
 
 def _outputs(record: Row) -> Iterator[Asset | None]:
-    links = [link(record.get(name)) for name in ("outputMediaUrl", "outputUrl")]
-    output = make_asset("output", Role.OUTPUT, Kind.VIDEO, links)
+    urls = (record.get("outputMediaUrl"), record.get("outputUrl"))
+    output = _output("output", Role.OUTPUT, Kind.VIDEO, *urls)
     name = fields.optional_text(record, "outputFileName")
     yield replace(output, original_name=name) if output and name else output
-    segment = [link(record.get("segmentOutputUrl"))]
-    yield make_asset("segment", Role.SEGMENT, Kind.VIDEO, segment)
-    speech = [link(record.get("synthesizedAudioUrl"))]
-    yield make_asset("speech", Role.SPEECH, Kind.AUDIO, speech)
+    yield _output("segment", Role.SEGMENT, Kind.VIDEO, record.get("segmentOutputUrl"))
+    yield _output("speech", Role.SPEECH, Kind.AUDIO, record.get("synthesizedAudioUrl"))
+
+
+def _output(key: str, role: Role, kind: Kind, *urls: object) -> Asset | None:
+    return make_asset(key, role, kind, map(link, urls), is_stated=names_file(*urls))
 
 
 def _references(inputs: tuple[Row, ...]) -> Iterator[Asset | None]:

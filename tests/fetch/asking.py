@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 
-from archiver.fetch.engine import (
-    Fetched,
-    Limits,
-    MediaEngine,
-    Receiver,
-)
+from archiver.fetch.engine import Limits, MediaEngine
+from archiver.fetch.transfer import Fetched, Receiver
 from archiver.model import Link
 from tests.fetch.hosts import (
     CUT,

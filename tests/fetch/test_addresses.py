@@ -6,6 +6,7 @@ import pytest
 
 from archiver.errors import (
     AddressForbidden,
+    MediaError,
     MediaRejected,
 )
 from archiver.fetch.engine import (
@@ -44,6 +45,12 @@ FORBIDDEN_NAMES = [
     "[::ffff:7f00:1]",
     "[::127.0.0.1]",
     "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[::1%25lo]",
+    "[0:0:0:0:0:ffff:7f00:0001]",
+    "127.000.000.001",
+    "017700000001",
+    "LOCALHOST.",
 ]
 
 
@@ -55,6 +62,26 @@ def test_no_spelling_of_loopback_opens_a_socket(make_host: MakeHost, name: str) 
 
     with pytest.raises(AddressForbidden, match="not public"):
         fetch(host.url(name=name), engine=engine)
+
+    assert host.connections == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "１２７.0.0.1",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+        "ⓛocalhost",
+        "127.0.0.1%00.example.com",
+    ],  # as strangers write them
+)
+def test_no_foreign_spelling_of_loopback_opens_a_socket(make_host: MakeHost, name: str) -> None:
+    """Digits and dots of other scripts lead nowhere, or to an address that is judged."""
+    host = make_host(always(*whole(BODY)))
+
+    with pytest.raises(MediaError):
+        fetch(host.url(name=name), engine=MediaEngine(Limits(), Patience()))
 
     assert host.connections == 0
 

@@ -12,11 +12,10 @@ from archiver import __version__
 from archiver.errors import (
     Interrupted,
     LinkRefused,
+    MediaUnavailable,
 )
-from archiver.fetch.engine import (
-    ATTEMPTS,
-    Fetched,
-)
+from archiver.fetch.engine import ATTEMPTS
+from archiver.fetch.transfer import Fetched
 from tests.fetch.asking import BODY, ETAG, HALF, SHA256, chunked, fetch, make_engine
 from tests.fetch.conftest import MakeHost
 from tests.fetch.hosts import (
@@ -85,6 +84,32 @@ def test_early_hints_are_not_the_answer(make_host: MakeHost) -> None:
     host = make_host(always(hints, *whole(BODY)))
 
     assert fetch(host.url()).size_bytes == len(BODY)
+
+
+def test_trailers_take_nothing_back(make_host: MakeHost) -> None:
+    """What comes behind the body is no word about it: neither a length nor a coding."""
+    trailers = b"0\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\nETag: x\r\n\r\n"
+    taker = Taker()
+
+    fetched = fetch(make_host(always(*chunked(BODY), trailers)).url(), taker)
+
+    assert (fetched.etag, taker.sha256) == (None, SHA256)
+
+
+FLOODS = {
+    "hints": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20_000,
+    "hints with headers": b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" * 20_000,
+    "one head": b"HTTP/1.1 200 So\r\n" + b"X-Filler: " + b"b\r\nX-Filler: " * 200_000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_heads_ends(make_host: MakeHost, flood: str) -> None:
+    """No host keeps a transfer busy, or fills the memory, before its answer begins."""
+    host = make_host(always(FLOODS[flood], CUT))
+
+    with pytest.raises(MediaUnavailable):
+        fetch(host.url())
 
 
 def test_a_large_file_needs_little_memory(make_host: MakeHost) -> None:

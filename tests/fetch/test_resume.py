@@ -9,11 +9,8 @@ import pytest
 from archiver.errors import (
     MediaUnavailable,
 )
-from archiver.fetch.engine import (
-    ATTEMPTS,
-    PROGRESS_BYTES,
-    Fetched,
-)
+from archiver.fetch.engine import ATTEMPTS
+from archiver.fetch.transfer import PROGRESS_BYTES, Fetched
 from tests.fetch.asking import BODY, ETAG, HALF, SHA256, chunked, cut, fetch
 from tests.fetch.conftest import MakeHost
 from tests.fetch.hosts import (
@@ -89,6 +86,8 @@ def wrong_part(**headers: object) -> list[bytes]:
         wrong_part(etag=ETAG, content_range=f"bytes {'9' * 5000}-1/2"),
         wrong_part(etag=ETAG, content_range="nonsense"),
         wrong_part(etag=ETAG),
+        wrong_part(etag=ETAG, content_range=f"bytes {len(HALF)}-{len(BODY)}/{len(BODY) + 1}"),
+        wrong_part(etag=ETAG, content_type="multipart/byteranges; boundary=x"),
         wrong_part(etag='"two"', content_range=f"bytes {len(HALF)}-{len(BODY) - 1}/{len(BODY)}"),
         wrong_part(content_range=f"bytes {len(HALF)}-{len(BODY) - 1}/{len(BODY)}"),
     ],
@@ -114,6 +113,47 @@ def test_a_part_that_is_shorter_than_it_says_is_not_the_end(make_host: MakeHost)
 
     assert host.requests[2].headers["range"] == f"bytes={len(HALF) + 5}-"
     assert (taker.sha256, taker.restarts) == (SHA256, 1)
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    [
+        f"bytes 0-{len(HALF) - 1}/{len(BODY)}",
+        f"bytes 0-{len(HALF) - 1}/*",
+        f"bytes {len(HALF)}-{len(BODY) - 1}/{len(BODY)}",
+    ],
+)
+def test_a_part_that_is_called_whole_is_no_file(make_host: MakeHost, content_range: str) -> None:
+    """A 200 with the length to match, whose own Content-Range tells of more."""
+    part, taker = whole(HALF, content_range=content_range), Taker()
+
+    fetch(make_host(in_turn(part, whole(BODY))).url(), taker)
+
+    assert taker.sha256 == SHA256
+
+
+def test_a_range_beside_a_200_tells_the_length_where_nothing_else_does(
+    make_host: MakeHost,
+) -> None:
+    """Without Content-Length the size in Content-Range is what has to come."""
+    said = f"bytes 0-{len(BODY) - 1}/{len(BODY)}"
+    short = [head(content_range=said, connection="close"), HALF, CUT]
+    taker = Taker()
+
+    fetch(make_host(in_turn(short, whole(BODY, content_range=said))).url(), taker)
+
+    assert taker.sha256 == SHA256
+
+
+@pytest.mark.parametrize("etag", ['"\xe9"', '"\xff\x80"', '"a b\t,c"'])
+def test_a_tag_of_any_bytes_is_sent_back_as_it_came(make_host: MakeHost, etag: str) -> None:
+    """Letters beyond ASCII are allowed in a tag, and no reason to fail."""
+    host, taker = make_host(in_turn(cut(etag), rest_of(BODY, etag))), Taker()
+
+    fetch(host.url(), taker)
+
+    assert (taker.sha256, taker.restarts) == (SHA256, 1)
+    assert host.requests[1].headers["if-range"] == etag
 
 
 def test_a_part_that_nobody_asked_for_is_no_file(make_host: MakeHost) -> None:

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 import pytest
-import stamina
 
 from archiver.errors import (
     AnswerInvalid,
     ConfigInvalid,
     CredentialsRejected,
     GenerationNotFound,
+    Interrupted,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
@@ -88,20 +89,15 @@ def server() -> Iterator[Server]:
     found.close()
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=ATTEMPTS):
-        yield
-
-
 @pytest.fixture
 def open_api(server: Server) -> Iterator[Callable[..., HttpApi]]:
     """Open clients of the server, and close them."""
     opened: list[HttpApi] = []
 
-    def open_one(connection: Connection = CONNECTION, **options: float) -> HttpApi:
+    def open_one(connection: Connection = CONNECTION, **options: Any) -> HttpApi:
         pace = Pace(0, 0, sleep=lambda seconds: None, clock=iter(range(10**6)).__next__)
-        opened.append(HttpApi(server.url, KEY, connection, pace, **options))  # type: ignore[arg-type]
+        options.setdefault("sleep", lambda seconds: None)
+        opened.append(HttpApi(server.url, KEY, connection, pace, **options))
         return opened[-1]
 
     yield open_one
@@ -199,6 +195,52 @@ def test_an_outage_that_stays_is_told(server: Server, open_api: Callable[[], Htt
     assert len(server.asked) == ATTEMPTS
 
 
+def test_waits_between_attempts_double(server: Server, open_api: Callable[..., HttpApi]) -> None:
+    """Each wait is at least twice the shortest one before it, with jitter on top."""
+    server.replies = [Reply(status=503)]
+    slept: list[float] = []
+
+    with pytest.raises(ProviderUnavailable):
+        open_api(sleep=slept.append).get_json("/v1/list")
+
+    shortest = [0.5, 1.0, 2.0]
+    assert len(shortest) == len(slept)
+    assert all(low <= one <= 2 * low for low, one in zip(shortest, slept, strict=True))
+
+
+def test_a_wait_between_attempts_ends_at_once_when_it_is_stopped(
+    server: Server, open_api: Callable[..., HttpApi]
+) -> None:
+    """What the wait raises ends the call: nothing is asked any more."""
+
+    def stop(seconds: float) -> None:
+        raise Interrupted("stopped")
+
+    server.replies = [Reply(status=503)]
+
+    with pytest.raises(Interrupted):
+        open_api(sleep=stop).get_json("/v1/list")
+
+    assert 1 == len(server.asked)
+
+
+def test_a_call_begins_no_attempt_after_its_time(
+    server: Server, open_api: Callable[..., HttpApi]
+) -> None:
+    """A wait that would end beyond the bound of a call is not waited for."""
+    server.replies = [Reply(status=503, headers={"retry-after": "60"})]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        monkey.setattr(client, "RETRY_WITHIN_SECONDS", client.RETRY_WITHIN_SECONDS - seconds)
+
+    with pytest.MonkeyPatch.context() as monkey, pytest.raises(ProviderUnavailable):
+        open_api(sleep=sleep).get_json("/v1/list")
+
+    assert [60.0] == slept
+
+
 def test_retry_after_is_honoured(server: Server, open_api: Callable[[], HttpApi]) -> None:
     """A 429 with a short wait is tried again."""
     server.replies = [Reply(status=429, headers={"retry-after": "1"}), Reply(body=b"[1]")]
@@ -211,15 +253,15 @@ def test_retry_after_is_honoured(server: Server, open_api: Callable[[], HttpApi]
     ("value", "seconds"),
     [
         ("3000", 3000.0),
-        ("999999999999", 3600.0),
-        (formatdate(time.time() + 10**7, usegmt=True), 3600.0),
+        ("999999999999", 86400.0),
+        (formatdate(time.time() + 10**7, usegmt=True), 86400.0),
     ],
     ids=["seconds", "too many seconds", "date"],  # the date differs between test processes
 )
 def test_a_long_retry_after_is_told(
     server: Server, open_api: Callable[[], HttpApi], value: str, seconds: float
 ) -> None:
-    """A wait that would hang the run is raised with its length, an hour at most."""
+    """A wait that would hang the run is raised with its length, a day at most."""
     server.replies = [Reply(status=429, headers={"retry-after": value})]
 
     with pytest.raises(RateLimited) as caught:
@@ -246,7 +288,7 @@ def test_a_429_holds_the_whole_account_back(server: Server) -> None:
     server.replies = [Reply(status=429, headers={"retry-after": "30"}), Reply()]
     slept: list[float] = []
     pace = Pace(0, 0, clock=lambda: 1000.0 + sum(slept), sleep=slept.append)
-    api = HttpApi(server.url, KEY, CONNECTION, pace)
+    api = HttpApi(server.url, KEY, CONNECTION, pace, sleep=lambda seconds: None)
 
     api.get_json("/v1/list")
     api.close()
@@ -304,10 +346,7 @@ def test_a_trickle_is_bounded(server: Server, open_api: Callable[..., HttpApi]) 
 
     server.replies = [Reply(write=trickle)]
 
-    with (
-        stamina.set_testing(True, attempts=1),
-        pytest.raises(ProviderUnavailable, match="did not end"),
-    ):
+    with pytest.raises(ProviderUnavailable, match="did not end"):
         open_api(answer_timeout_seconds=0.1).get_json("/v1/list")
 
 
@@ -321,7 +360,7 @@ def test_a_torn_body_is_tried_again(server: Server, open_api: Callable[[], HttpA
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     """A refused connection says which host, and can be tried later."""
-    api = HttpApi("http://127.0.0.1:9", KEY, CONNECTION, Pace(0, 0))
+    api = HttpApi("http://127.0.0.1:9", KEY, CONNECTION, Pace(0, 0), sleep=lambda seconds: None)
 
     with pytest.raises(ProviderUnavailable, match=r"127\.0\.0\.1:\d+/v1/list cannot be reached"):
         api.get_json("/v1/list")

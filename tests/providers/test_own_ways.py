@@ -239,14 +239,23 @@ def test_sync_refresh_asks_no_download_of_what_is_unfinished() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "days", "per_hour"),
-    [("starter", 7, 20), ("basic", 30, 30), ("pro", 90, 60), ("vip", 90, 100)],
+    ("plan", "days", "per_hour", "per_day"),
+    [
+        ("starter", 7, 20, 150),
+        ("basic", 30, 30, 200),
+        ("pro", 90, 60, 500),
+        ("vip", 90, 100, 1000),
+    ],
 )
-def test_neuralbox_knows_its_plans(plan: str, days: int, per_hour: int) -> None:
-    """Retention and budget follow the plan's table."""
+def test_neuralbox_knows_its_plans(plan: str, days: int, per_hour: int, per_day: int) -> None:
+    """Retention and budgets follow the plan's table."""
     found = open_provider("neuralbox", FakeApi(lambda path, given: {}), plan=plan).capabilities
 
-    assert (timedelta(days=days), per_hour) == (found.retention, found.requests_per_hour)
+    assert (timedelta(days=days), per_hour, per_day) == (
+        found.retention,
+        found.requests_per_hour,
+        found.requests_per_day,
+    )
 
 
 @pytest.mark.parametrize(("options", "per_hour"), [({"plan": "elite"}, 0), ({}, 100)])
@@ -314,6 +323,87 @@ def test_web_servers_404s_alone_prove_nothing() -> None:
 
     with pytest.raises(AnswerInvalid):
         open_provider("sync", FakeApi(answer)).detail("1")
+
+
+COMPLETED: dict[str, dict[str, object]] = {
+    "geminigen": {"uuid": "g", "status": 2, "type": "image_generation"},
+    "oxen": {"generation_id": "g", "status": "succeeded", "media_type": "video"},
+    "sync": {"id": "g", "status": "COMPLETED"},
+    "neuralbox": {"id": "g", "status": "completed", "type": "image"},
+}
+OUTPUT_FIELDS = [
+    ("geminigen", "generate_result"),
+    ("oxen", "result_url"),
+    ("sync", "outputUrl"),
+    ("sync", "outputMediaUrl"),
+    ("neuralbox", "result_url"),
+    ("neuralbox", "url"),
+]
+
+
+def outputs_of(name: str, **record: object) -> list[tuple[str, int]]:
+    """Have a provider read one finished record; tell its outputs and how many sources each has."""
+    row = {**COMPLETED[name], **record}
+    found = open_provider(name, FakeApi(lambda path, given: row)).detail("g")
+    return [(one.key, len(one.sources)) for one in found.assets if one.role is Role.OUTPUT]
+
+
+@pytest.mark.parametrize("value", [5, True, "not a link", "a.png", "ftp://h/x", {"a": 1}])
+@pytest.mark.parametrize(("name", "field"), OUTPUT_FIELDS)
+def test_an_output_whose_link_cannot_be_used_is_still_an_output(
+    name: str, field: str, value: object
+) -> None:
+    """A file that cannot be fetched is not no file: it fails in sight and is asked for again."""
+    [(_, sources)] = outputs_of(name, **{field: value})
+
+    assert sources == 0
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "  ", [], {}, False, "https://h/x.png?[removed 9 bytes, sha256 0]"]
+)
+@pytest.mark.parametrize(("name", "field"), OUTPUT_FIELDS)
+def test_an_empty_link_names_no_output(name: str, field: str, value: object) -> None:
+    """Nothing is no file; neither is an address that redaction took out of a stored record."""
+    assert outputs_of(name, **{field: value}) == []
+
+
+def test_an_unfinished_generation_may_have_words_for_a_link() -> None:
+    """Before the end there is nothing to fetch, so nothing fails."""
+    row = {**COMPLETED["sync"], "status": "PROCESSING", "outputUrl": "pending"}
+
+    found = open_provider("sync", FakeApi(lambda path, given: row)).detail("g")
+
+    assert found.assets == ()
+
+
+def test_an_unusable_link_beside_a_good_one_does_no_harm() -> None:
+    """The file comes from the field that can be used."""
+    good = "https://media.example.com/a.mp4"
+
+    assert outputs_of("sync", outputMediaUrl=7, outputUrl=good) == [("output", 1)]
+
+
+def test_an_unusable_thumbnail_does_not_hold_up_its_output() -> None:
+    """Each file fails for itself."""
+    row = {**COMPLETED["neuralbox"], "url": "https://h/a.png", "thumbnail_url": "none yet"}
+
+    found = open_provider("neuralbox", FakeApi(lambda path, given: row)).detail("g")
+
+    assert [(one.key, len(one.sources)) for one in found.assets] == [
+        ("output", 1),
+        ("thumbnail", 0),
+    ]
+
+
+def test_geminigen_waits_for_an_output_that_is_still_being_made() -> None:
+    """One of four may be late: it is asked for again, and one that failed is not."""
+    late, failed = {"uuid": "late", "status": 1}, {"uuid": "failed", "status": 3}
+    ready = {"uuid": "ready", "status": 2, "image_url": "https://h/a.png"}
+
+    found = outputs_of("geminigen", generated_image=[ready, late, failed])
+
+    assert found == [("output:ready", 1), ("output:late", 0)]
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

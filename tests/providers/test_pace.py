@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.errors import RateLimited
-from archiver.providers.pace import HOUR_SECONDS, MINUTE_SECONDS, Pace
+from archiver.providers.pace import (
+    DAY_SECONDS,
+    FEWEST_KEPT,
+    HOUR_SECONDS,
+    MINUTE_SECONDS,
+    Pace,
+)
 
 
 class Clock:
@@ -108,6 +114,42 @@ def test_spent_forgets_what_is_an_hour_old() -> None:
     assert pace.spent() == ()
 
 
+def test_the_day_is_told_and_outlives_the_run() -> None:
+    """A used-up day counts over restarts, until the oldest request is a day old."""
+    clock = Clock()
+    first = make_pace(clock, per_hour=2, per_day=3)
+    for _ in range(3):
+        first.wait()
+        clock.now += HOUR_SECONDS
+
+    second = make_pace(clock, per_hour=2, per_day=3, spent_at=first.spent())
+    with pytest.raises(RateLimited) as caught:
+        second.wait()
+
+    assert DAY_SECONDS - 3 * HOUR_SECONDS == caught.value.retry_after_seconds
+    clock.now += DAY_SECONDS - 3 * HOUR_SECONDS
+    second.wait()
+
+
+@pytest.mark.parametrize(
+    ("per_hour", "per_day", "expected"), [(0, 0, 0), (100, 0, 100), (100, 1000, 41), (0, 10, 1)]
+)
+def test_the_budget_of_an_hour_in_the_long_run(per_hour: int, per_day: int, expected: int) -> None:
+    """A forecast reckons with the tighter of both."""
+    assert expected == make_pace(Clock(), per_hour=per_hour, per_day=per_day).per_hour
+
+
+def test_memory_is_bounded_without_limits() -> None:
+    """An account that asks as fast as it can remembers no more than is of use."""
+    clock = Clock()
+    pace = make_pace(clock)
+
+    for _ in range(FEWEST_KEPT + 100):
+        pace.wait()
+
+    assert FEWEST_KEPT == len(pace.spent())
+
+
 def test_a_pause_holds_the_account_back() -> None:
     """After a 429 no thread of the account asks before its time."""
     clock = Clock()
@@ -130,7 +172,7 @@ def test_a_long_pause_is_told() -> None:
     with pytest.raises(RateLimited) as caught:
         pace.wait()
 
-    assert caught.value.retry_after_seconds == HOUR_SECONDS
+    assert caught.value.retry_after_seconds == DAY_SECONDS
 
 
 def test_a_clock_that_was_set_back_does_not_lock_an_account() -> None:
@@ -152,10 +194,20 @@ def test_a_pause_outlasts_no_clock() -> None:
     pace.pause(20)
     clock.now -= 5 * HOUR_SECONDS
 
+    pace.wait()
+
+    assert [20] == clock.slept
+
+
+def test_no_clock_makes_the_pause_of_an_earlier_run_longer_than_a_day() -> None:
+    """A restart with a clock that was set back years does not lock an account."""
+    clock = Clock()
+    pace = make_pace(clock, paused_until=clock.now + 10**9)
+
     with pytest.raises(RateLimited) as caught:
         pace.wait()
 
-    assert caught.value.retry_after_seconds == HOUR_SECONDS
+    assert DAY_SECONDS == caught.value.retry_after_seconds
 
 
 def test_a_budget_can_be_set_anew() -> None:

@@ -38,6 +38,9 @@ PAGES = (
     b"%PDF-1.7\n" + b" " * 300,
     b"PK\x03\x04" + b"\x00" * 300,
     b"#EXTM3U\n#EXT-X-ENDLIST\n",
+    "\ufeff<!DOCTYPE html><html><p>Not found</p></html>".encode("utf-16"),
+    '\r\n\t {"detail": "expired"}'.encode("utf-16-be"),
+    b"\xef\xbb\xbf\n\n<?xml version='1.0'?><ListBucketResult/>",
 )
 STATUSES = (200, 206, 400, 401, 403, 404, 408, 410, 429, 451, 500, 502, 503, 504)
 FRAMINGS = ("length", "close", "chunked")
@@ -239,6 +242,16 @@ def unasked_part(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Ca
     return Case("unasked part", [always(part_of(body, begins, says=said))])
 
 
+def part_called_whole(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
+    """A 200 with the length to match, whose own Content-Range tells that it is a part."""
+    begins = rng.choice((0, 0, 1, len(body) // 3))
+    ends = begins + rng.randrange(1, len(body) - begins)
+    size = rng.choice((str(len(body)), "*"))
+    said = f"bytes {begins}-{ends - 1}/{size}"
+    wire = framed(body[begins:ends], rng.choice(FRAMINGS), ETag=ETAG, Content_Range=said)
+    return Case("part called whole", [always(wire)])
+
+
 def resumed_wrongly(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
     """A cut, and then another part than was asked for, or the right one under a wrong name."""
     cut, shift = _cut(rng, body), rng.choice((-3, -1, 1, 2, 100))
@@ -286,6 +299,19 @@ def changed_between_halves(rng: random.Random, body: bytes, others: Sequence[byt
     return Case("changed between halves", [first, second], honest=[other])
 
 
+def changed_under_its_tag(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
+    """The tag is the same, but the size is not: a host that tags by name, or by second."""
+    other, cut = rng.choice(others), _cut(rng, body)
+    first = always(framed(body, "length", cut, ETag=ETAG))
+
+    def second(begins: int | None) -> Raw:
+        if begins is None:
+            return Raw(framed(other, "length", ETag=ETAG))
+        return Raw(part_of(other, min(begins, len(other) - 1)))
+
+    return Case("changed under its tag", [first, second], honest=[other])
+
+
 def changed_without_a_tag(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
     """No strong tag: what a weak one or none at all says must not join two halves."""
     other, cut = rng.choice(others), _cut(rng, body)
@@ -324,6 +350,21 @@ def packed(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
     sent = rng.choice((squeezed, body)) if said else squeezed
     wire = framed(sent, rng.choice(FRAMINGS), Content_Encoding=said, Content_Type=rng.choice(TYPES))
     return Case("packed", [always(wire)])
+
+
+def mislabelled(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
+    """The good file, under a word for an encoding that is none: an upload's mistake."""
+    said = rng.choice(("base64", "utf-8", "binary", "aws-chunked", "none", "identity", "UTF-8"))
+    wire = framed(body, rng.choice(FRAMINGS), Content_Encoding=said)
+    return Case("mislabelled", [always(wire)], is_good=True)
+
+
+def polyglot(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
+    """A page behind the first bytes of the file: a beginning proves nothing."""
+    page = rng.choice(PAGES).decode("latin-1").encode(rng.choice(("latin-1", "utf-16-le")))
+    mixed = body[: rng.choice((4, 8, 12, 16, 32, 64, 200))] + page * rng.choice((1, 1, 50))
+    wire = framed(mixed, rng.choice(FRAMINGS), Content_Type=rng.choice(TYPES))
+    return Case("polyglot", [always(wire)], honest=[mixed])
 
 
 def endless(rng: random.Random, body: bytes, others: Sequence[bytes]) -> Case:
@@ -430,11 +471,15 @@ KINDS: tuple[Maker, ...] = (
     file_under_an_error,
     wrong_length,
     unasked_part,
+    part_called_whole,
     resumed_wrongly,
     changed_between_halves,
+    changed_under_its_tag,
     changed_without_a_tag,
     changed_within_a_second,
     packed,
+    mislabelled,
+    polyglot,
     endless,
     empty,
     broken_head,

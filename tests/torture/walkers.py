@@ -41,7 +41,8 @@ def _jpeg(body: bytes) -> bool:
 
 
 def _riff(body: bytes) -> bool:
-    return len(body) >= 8 + int(struct.unpack_from("<I", body, 4)[0])
+    """The outer size is there; encoders forget a last pad byte, which holds nothing."""
+    return len(body) + 1 >= 8 + int(struct.unpack_from("<I", body, 4)[0])
 
 
 def _mp4(body: bytes) -> bool:

@@ -15,7 +15,7 @@ what it proves and what it cannot, and add its line to the table in `formats/__i
 
 from archiver.fetch.containers.checker import Checker
 from archiver.fetch.containers.faults import Damaged, NotMedia
-from archiver.fetch.containers.media_types import MediaType
+from archiver.fetch.containers.media_types import UNKNOWN, MediaType
 from archiver.fetch.containers.recognise import HEAD_BYTES, recognise
 
-__all__ = ["HEAD_BYTES", "Checker", "Damaged", "MediaType", "NotMedia", "recognise"]
+__all__ = ["HEAD_BYTES", "UNKNOWN", "Checker", "Damaged", "MediaType", "NotMedia", "recognise"]

@@ -114,6 +114,16 @@ def test_wav_without_data_is_refused() -> None:
         check(body[: body.index(b"data") + 8])
 
 
+def test_zeros_in_place_of_chunks_are_no_end_before_the_stated_size() -> None:
+    """A sloppy writer pads with zeros, but inside its own size: less than that is a cut."""
+    body = body_of("webp, lossy") + bytes(4000)
+    padded = body[:4] + (len(body) - 8).to_bytes(4, "little") + body[8:]
+
+    check(padded)
+    with pytest.raises(Damaged, match="the rest of its chunks"):
+        check(padded[:-1000])
+
+
 def test_reason_says_what_is_missing_and_where() -> None:
     """The reason can be shown to the user as it is."""
     body = image("PNG")
