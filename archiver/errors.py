@@ -19,7 +19,10 @@ ArchiverError                       1   failed
 │   └── AddressForbidden                a link to where no link may lead
 └── DestinationError                3   one destination
     ├── DestinationUnavailable          cannot be reached or written just now
+    │   └── DestinationForbidden    12  refuses the credentials, or has none to try
     ├── CopyMissing                     holds no such file
+    ├── CopyExists                      holds a file where a new one was to be made
+    ├── CopyFrozen                      lies in an archive tier and must be thawed first
     ├── CopyDamaged                     holds something else than was stored
     └── KeyInvalid                      a name that no destination may hold
 
@@ -153,8 +156,28 @@ class DestinationUnavailable(DestinationError):
     is_transient = True
 
 
+class DestinationForbidden(DestinationUnavailable):
+    """The store refuses the credentials, or what they may do: a person must act.
+
+    A command that needs this one place ends with 12. A run leaves it out like one that is down.
+    """
+
+    exit_code = 12
+    is_transient = False
+
+
 class CopyMissing(DestinationError):
     """The destination holds no file under that key."""
+
+
+class CopyExists(DestinationError):
+    """The destination holds a file where a new one was to be made; it was left alone."""
+
+
+class CopyFrozen(DestinationError):
+    """The file lies in an archive tier: it can be read some hours after a thaw was asked for."""
+
+    is_transient = True
 
 
 class CopyDamaged(DestinationError):

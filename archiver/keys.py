@@ -21,6 +21,8 @@ from archiver.model import Generation, Kind, Role, Status
 DEFAULT_LAYOUT = "{provider}/{account}/{created:%Y/%m/%d}/{id}"
 SIDECAR_SUFFIX = ".json"
 MARKER_KEY = ".archiver/archive.json"
+QUARANTINE_PREFIX = ".archiver/quarantine/"
+"""Where `repair` sets bad copies aside: listed like all files, and no part of any generation."""
 TEMPORARY_PREFIX = ".archiver-tmp-"
 """How unfinished files begin: no key may, so no listing shows one and cleaning takes no other."""
 MAX_KEY_BYTES = 900

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
-import stamina
 import structlog
 
 from archiver.redaction import hide_in_text
@@ -52,7 +51,6 @@ def configure(log_format: str, verbosity: int) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
-    stamina.instrumentation.set_on_retry_hooks([])
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -54,6 +54,18 @@ class State(StrEnum):
     LOST = "lost"
 
 
+class Fault(StrEnum):
+    """What is wrong with a copy, or with a file at a destination."""
+
+    MISSING = "missing"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    SWAPPED = "swapped"
+    UNREADABLE = "unreadable"
+    DISAGREES = "disagrees"
+    FOREIGN = "foreign"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A place to fetch one file from. Its query may be a signature, so it is never printed."""

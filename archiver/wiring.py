@@ -6,23 +6,21 @@ The only place where adapters are chosen and joined; everything else is handed w
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from archiver.actions.archive import Account, Archive, Clock, utc_now
+from archiver.actions.archive import Account, Archive, Clock, Unusable, utc_now
 from archiver.actions.run import RunOptions
 from archiver.actions.walk import WalkOptions
 from archiver.config import Config
 from archiver.errors import (
-    ArchiverError,
     ConfigInvalid,
     CredentialsRejected,
     DestinationUnavailable,
@@ -113,7 +111,7 @@ class Accounts:
     """The accounts that can be asked, and those that cannot for want of a key."""
 
     usable: dict[str, Account]
-    unusable: dict[str, ArchiverError]
+    unusable: dict[str, Unusable]
 
 
 @contextmanager
@@ -133,17 +131,29 @@ def open_accounts(
         raise ConfigInvalid(
             f"there is no account {unknown[0]!r}; the config has {', '.join(config.accounts)}"
         )
+    wanted = {name: options for name, options in config.accounts.items() if name in names}
     accounts = Accounts({}, {})
     with ExitStack() as stack:
-        for name, options in config.accounts.items():
-            if names and name not in names:
-                continue
+        for name, options in (wanted or config.accounts).items():
+            _refuse_other_provider(index, name, options.provider)
             try:
                 pace = _open_pace(name, options, index, stopping, clock)
-                accounts.usable[name] = _open_account(name, options, pace, stack)
+                accounts.usable[name] = _open_account(name, options, pace, stopping, stack)
             except ConfigInvalid as error:
-                accounts.unusable[name] = CredentialsRejected(str(error))
+                refusal = CredentialsRejected(str(error))
+                accounts.unusable[name] = Unusable(provider=options.provider, error=refusal)
         yield accounts
+
+
+def _refuse_other_provider(index: Index, name: str, provider: str) -> None:
+    """A generation's identity is its account and the provider's id: providers must not mix."""
+    known = ledger.provider_of(index, name)
+    if known is not None and known != provider:
+        raise ConfigInvalid(
+            f'accounts.{name}: provider = "{provider}", but this archive knows {name} as an '
+            f'account at {known}: set provider = "{known}" again, and give the new account '
+            "another name"
+        )
 
 
 def _open_pace(
@@ -161,18 +171,22 @@ def _open_pace(
     )
 
 
-def _open_account(name: str, options: AccountOptions, pace: Pace, stack: ExitStack) -> Account:
+def _open_account(
+    name: str, options: AccountOptions, pace: Pace, stopping: threading.Event, stack: ExitStack
+) -> Account:
     from archiver.providers.http import HttpApi
 
     module: ModuleType = import_module(PROVIDERS[options.provider])
     key = options.api_key.read()
-    api = HttpApi(options.base_url, key, module.CONNECTION, pace)
+    sleep = _make_sleep(stopping)
+    api = HttpApi(options.base_url, key, module.CONNECTION, pace, sleep=sleep)
     stack.callback(api.close)
     provider = module.open_provider(name, options, api)
     limits = provider.capabilities
     pace.limit(
         _first(options.requests_per_minute, limits.requests_per_minute),
         _first(options.requests_per_hour, limits.requests_per_hour),
+        _first(options.requests_per_day, limits.requests_per_day),
     )
     return Account(
         name=name,
@@ -191,10 +205,10 @@ def _first(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
-def _make_sleep(stopping: threading.Event) -> Any:
+def _make_sleep(stopping: threading.Event) -> Callable[[float], None]:
     def sleep(seconds: float) -> None:
         if stopping.wait(seconds):
-            raise Interrupted("stopped while waiting for the request budget")
+            raise Interrupted("stopped while waiting to ask a provider")
 
     return sleep
 

@@ -23,14 +23,14 @@ from archiver.actions.commit import (
     wait_for_end,
 )
 from archiver.actions.committed import adopt_committed
-from archiver.actions.copying import copy_file, holds_other
+from archiver.actions.copying import bring
 from archiver.actions.download import Downloader, Lost, Outcome
 from archiver.actions.links import LiveLinks
 from archiver.errors import (
     AnswerInvalid,
-    CopyDamaged,
     CredentialsRejected,
     DestinationError,
+    DestinationUnavailable,
     GenerationNotFound,
     ProviderError,
     ProviderUnavailable,
@@ -43,6 +43,8 @@ from archiver.model import Generation, Role, State, Status
 from archiver.states import DUE_STATES, Event
 
 FORBIDDEN = 403
+CONFIRMING_MISSES = 3
+"""So many times in a row a provider has to say of what is past its deadline that it is gone."""
 _ROLE_ORDER = tuple(Role)
 
 
@@ -147,6 +149,8 @@ def _keep(progress: Progress, known: KnownAsset, outcome: Outcome) -> None:
         progress.missing.pop(key, None)
     if outcome.missing is not None:
         progress.missing[key] = outcome.missing
+    if outcome.is_unplaced:
+        progress.unplaced.add(key)
     progress.receipts += [(key, receipt) for receipt in outcome.receipts]
     progress.failures.update(outcome.failures)
     progress.warnings += [outcome.warning] if outcome.warning else []
@@ -157,34 +161,32 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
     """Bring files that some destinations hold to those that do not, from a good copy."""
     media = {asset.asset.key: asset.media for asset in known.assets if asset.media is not None}
     media.update(progress.media)
+    usable = archive.destinations.keys()
     held = holders(archive, known, progress)
     for key, one in media.items():
-        for name in archive.destinations.keys() - held[key] - progress.failures.keys():
-            for source in sorted(held[key] & archive.destinations.keys()):
-                try:
-                    if holds_other(archive.destinations[name], one.path, one.digest):
-                        raise CopyDamaged(f"{name} holds another file as {one.path}")
-                    receipt = copy_file(
-                        archive.destinations[source],
-                        archive.destinations[name],
-                        one.path,
-                        one.digest,
-                        one.media_type,
-                    )
-                except DestinationError as error:
-                    progress.failures[name] = error
-                    continue
-                progress.receipts.append((key, receipt))
-                progress.failures.pop(name, None)
-                break
+        sources = [archive.destinations[name] for name in sorted(held[key] & usable)]
+        for name in usable - held[key] - progress.failures.keys():
+            target = archive.destinations[name]
+            try:
+                brought = bring(sources, target, one.path, one.digest, one.media_type)
+            except DestinationError as error:
+                progress.failures[name] = error
+            else:
+                progress.receipts.append((key, brought.receipt))
 
 
 def _give_up(archive: Archive, known: Known, progress: Progress, error: Exception) -> CaptureReport:
-    """Note that the provider could not be asked; a vanished generation past its time is lost."""
+    """Note that the provider could not be asked, or does not know the generation.
+
+    Said often enough, and past its time, that is a loss; once it may be a slip of some gateway.
+    """
     now = archive.clock()
+    is_missed = isinstance(error, GenerationNotFound)
+    misses = known.misses + 1 if is_missed else 0
     is_past = known.deadline_at is not None and known.deadline_at <= now
-    is_repeated = known.deadline_at is None and known.attempts >= PATIENT_ATTEMPTS
-    if isinstance(error, GenerationNotFound) and (is_past or is_repeated):
+    believed_after = CONFIRMING_MISSES if is_past else PATIENT_ATTEMPTS
+    if (is_past or known.deadline_at is None) and misses >= believed_after:
+        assert isinstance(error, GenerationNotFound), "it was just missed"
         lost = Lost(f"the provider deleted it: {error}", error.http_status)
         return _bury(archive, known, progress, lost)
     _catch_up(archive, known, progress)
@@ -194,9 +196,14 @@ def _give_up(archive: Archive, known: Known, progress: Progress, error: Exceptio
         fingerprint=known.fingerprint,
         receipts=tuple(progress.receipts),
         next_try_at=next_try(archive, known, progress),
+        misses=misses,
     )
     is_down = isinstance(error, ProviderUnavailable | CredentialsRejected)
-    return replace(record(archive, known, progress, outcome), is_provider_down=is_down)
+    return replace(
+        record(archive, known, progress, outcome),
+        is_provider_down=is_down,
+        is_destination_fault=isinstance(error, DestinationUnavailable),
+    )
 
 
 def _bury(archive: Archive, known: Known, progress: Progress, lost: Lost) -> CaptureReport:

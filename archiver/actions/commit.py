@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from archiver import keys, sidecar
 from archiver.actions.archive import Archive
-from archiver.errors import DestinationError, ProviderError
+from archiver.errors import DestinationError, DestinationUnavailable, ProviderError
 from archiver.index import captured, queries
 from archiver.index.captured import SIDECAR, Captured
 from archiver.index.rows import Known
@@ -42,6 +42,7 @@ class CaptureReport:
     lost: int
     is_tried_again: bool
     is_provider_down: bool = False
+    is_destination_fault: bool = False
     account_error: ProviderError | None = None
     warnings: tuple[str, ...] = ()
 
@@ -54,6 +55,7 @@ class Progress:
     missing: dict[str, Missing] = field(default_factory=dict)
     receipts: list[tuple[str, Receipt]] = field(default_factory=list)
     failures: dict[str, DestinationError] = field(default_factory=dict)
+    unplaced: set[str] = field(default_factory=set)
     retry_after_seconds: float | None = None
     is_more_to_ask: bool = False
     account_error: ProviderError | None = None
@@ -93,7 +95,17 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
         archived_at=archived_at if any(key == SIDECAR for key, _ in progress.receipts) else None,
         next_try_at=None if is_everywhere else next_try(archive, known, progress),
     )
-    return record(archive, known, progress, outcome)
+    done = record(archive, known, progress, outcome)
+    is_fault = not (is_settled and is_enough) and _is_destination_fault(missing, progress)
+    return replace(done, is_destination_fault=is_fault)
+
+
+def _is_destination_fault(missing: tuple[Missing, ...], progress: Progress) -> bool:
+    """Whether nothing but a destination that is away stands in the way; a run says that once."""
+    is_away = all(isinstance(one, DestinationUnavailable) for one in progress.failures.values())
+    return is_away and all(
+        one.state is not State.FAILED or one.key in progress.unplaced for one in missing
+    )
 
 
 def wait_for_end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:

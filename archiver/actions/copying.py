@@ -1,12 +1,74 @@
-"""Copies one file from a destination to another, proving on the way that it is the right one."""
+"""Copies one file from a destination to another, proving on the way that it is the right one.
+
+What one destination lacks another gives (promise 5): `run` catches up so, `replicate` fills so.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from archiver.errors import CopyDamaged
+from archiver.errors import CopyDamaged, CopyMissing, DestinationError, DestinationUnavailable
 from archiver.model import Digest, Receipt
 from archiver.storage.base import Destination
+
+PROOF_BY_READING = "sha256 read back"
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A file that a destination holds now. `source` is None when it was there and right."""
+
+    receipt: Receipt
+    source: str | None
+
+
+def bring(
+    sources: Iterable[Destination], target: Destination, key: str, digest: Digest, media_type: str
+) -> Brought:
+    """Have a file at the target, from the first source whose copy proves to be right.
+
+    What is there and right already is not copied again; another file that is there is never
+    replaced. Raises DestinationError that says what was in the way.
+    """
+    there = prove(target, key, digest)
+    if there is not None:
+        return Brought(there, None)
+    refusals: list[DestinationError] = []
+    for source in sources:
+        try:
+            return Brought(copy_file(source, target, key, digest, media_type), source.name)
+        except DestinationError as error:
+            refusals.append(error)
+    if len(refusals) == 1:
+        raise refusals[0]
+    reasons = "; ".join(map(str, refusals)) or "no destination that can be used holds it"
+    is_away = all(isinstance(one, DestinationUnavailable) for one in refusals)
+    error = DestinationUnavailable if is_away else CopyMissing
+    raise error(f"{key} cannot be brought to {target.name}: {reasons}")
+
+
+def prove(destination: Destination, key: str, digest: Digest) -> Receipt | None:
+    """Read a file back: its receipt when it is the right one, None when there is none.
+
+    Raises CopyDamaged when another file is there.
+    """
+    stored = destination.stat(key)
+    if stored is None:
+        return None
+    if stored.size_bytes != digest.size_bytes or digest_of(destination, key) != digest:
+        raise CopyDamaged(
+            f"{destination.name} holds another file as {key}, which is never replaced unseen: "
+            "`archiver verify` looks at it, then `archiver repair`"
+        )
+    return Receipt(
+        destination=destination.name,
+        key=key,
+        digest=digest,
+        stored_at=stored.modified_at,
+        verified=PROOF_BY_READING,
+    )
 
 
 def copy_file(
@@ -38,13 +100,14 @@ def holds(destination: Destination, key: str, digest: Digest) -> bool:
     stored = destination.stat(key)
     if stored is None or stored.size_bytes != digest.size_bytes:
         return False
-    sha256 = hashlib.sha256()
+    return digest_of(destination, key) == digest
+
+
+def digest_of(destination: Destination, key: str) -> Digest:
+    """Read a file and say what it is; raises CopyMissing, or CopyDamaged when it cannot be read."""
+    sha256, size_bytes = hashlib.sha256(), 0
     with destination.read(key) as chunks:
         for chunk in chunks:
             sha256.update(chunk)
-    return sha256.hexdigest() == digest.sha256
-
-
-def holds_other(destination: Destination, key: str, digest: Digest) -> bool:
-    """Tell whether a destination holds some other file under this key."""
-    return destination.stat(key) is not None and not holds(destination, key, digest)
+            size_bytes += len(chunk)
+    return Digest(size_bytes=size_bytes, sha256=sha256.hexdigest())

@@ -18,11 +18,29 @@ from archiver.model import BadRow, Generation, Link, Page, State
 MAX_SHOWN_ROWS = 20
 
 
+class Marks:
+    """Remembers which generations a walk has seen, in one bit for each row of the index."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> bool:
+        """Mark a row number; tells whether it had no mark."""
+        place, bit = number >> 3, 1 << (number & 7)
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1 - len(self._bits)))
+        is_new = not self._bits[place] & bit
+        self._bits[place] |= bit
+        return is_new
+
+
 @dataclass(slots=True)
 class WalkReport:
     """What a walk saw. `bad_rows` holds the first ones, `bad_row_count` counts all.
 
-    `shrunk_from` is set when the listing suddenly holds less than half of what it used to.
+    `listed` counts each generation once. `is_resumed` tells that the walk went on where an earlier
+    one broke off, `is_at_end` that it read the listing's last page. `shrunk_from` is set when the
+    listing suddenly holds less than half of what it used to.
     """
 
     account: str
@@ -31,10 +49,18 @@ class WalkReport:
     pages: int = 0
     total: int | None = None
     is_sweep: bool = False
+    is_resumed: bool = False
+    is_at_end: bool = False
     shrunk_from: int | None = None
     in_progress: set[str] = field(default_factory=set)
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
+    marks: Marks = field(default_factory=Marks)
+
+    @property
+    def rows(self) -> int:
+        """How many rows came, readable or not."""
+        return self.listed + self.bad_row_count
 
 
 def take_page(
@@ -60,7 +86,7 @@ def take_page(
         if one.state is State.PENDING and account.provider.capabilities.listing_has_media:
             links.put(one.number, one.generation)
     report.pages += 1
-    report.listed += len(seen)
+    report.listed += sum(report.marks.add(one.number) for one in seen)
     report.new += sum(one.is_new for one in seen)
     report.total = page.total if page.total is not None else report.total
     count_bad_rows(report, bad_rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ from archiver.actions.archive import Clock, utc_now
 from archiver.errors import CopyDamaged, CopyMissing
 from archiver.index import Index, captured
 from archiver.index.captured import SIDECAR, Captured
-from archiver.model import Digest, Missing, Receipt, State
+from archiver.model import Digest, Receipt, State, Status
 from archiver.states import MISSING_EVENTS, Event
 from archiver.storage.base import Destination, read_whole
 
@@ -120,7 +120,7 @@ def _stem_of(read: ReadSidecar) -> str:
 
 def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
     content = read.content
-    event, reason = _judge(content.missing)
+    event, reason = _judge(content)
     receipts = [(SIDECAR, _receipt(destination, read.key, read.digest, content.archived_at))]
     receipts += [
         (media.key, _receipt(destination, media.path, media.digest, media.fetched_at))
@@ -137,12 +137,17 @@ def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
     )
 
 
-def _judge(missing: Sequence[Missing]) -> tuple[Event, str | None]:
-    """Name the event that the last try before this sidecar ended in."""
+def _judge(content: sidecar.Sidecar) -> tuple[Event, str | None]:
+    """Name the event that the last try before this sidecar ended in.
+
+    What is in progress gets a sidecar only when it vanished so (`actions/unfinished.py`).
+    """
     for state in (State.FAILED, State.LOST):
-        found = next((one for one in missing if one.state is state), None)
+        found = next((one for one in content.missing if one.state is state), None)
         if found is not None:
             return MISSING_EVENTS[state], found.reason
+    if content.generation.status is Status.IN_PROGRESS:
+        return Event.PROVEN_GONE, "vanished while it was in progress"
     return Event.SECURED, None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from archiver.actions.archive import Account, Archive
+from archiver.actions.commit import PATIENT_ATTEMPTS
 from archiver.actions.download import Lost
 from archiver.actions.links import LiveLinks
 from archiver.actions.listing import WalkReport, count_bad_rows, take_page
@@ -23,7 +24,7 @@ from archiver.index.rows import Known
 from archiver.model import BadRow, Page
 from archiver.states import DUE_STATES, Event
 
-LONGEST_WAIT = timedelta(hours=6)
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=10), timedelta(hours=6)
 MAX_REFUSALS = 3
 """One item that cannot be asked for is its own affair; so many are the account's."""
 
@@ -40,7 +41,7 @@ def ask_for_unfinished(
         try:
             generation = account.provider.detail(generation_id, known.listed_record)
         except GenerationNotFound as error:
-            _record_vanished(archive, known, error)
+            _miss(archive, known, error)
             continue
         except (AnswerInvalid, ProviderUnavailable, CredentialsRejected) as error:
             count_bad_rows(report, [BadRow(id=generation_id, reason=str(error))])
@@ -56,10 +57,19 @@ def ask_for_unfinished(
 def _ask_at(known: Known, now: datetime) -> datetime:
     """After a tenth of its age, at most six hours, and never past half of the time that is left."""
     age = now - (known.generation.created_at or now)
-    wait = min(max(age / 10, timedelta(0)), LONGEST_WAIT)
+    wait = min(max(age / 10, SHORTEST_WAIT), LONGEST_WAIT)
     if known.deadline_at is not None:
         wait = min(wait, max((known.deadline_at - now) / 2, timedelta(0)))
     return now + wait
+
+
+def _miss(archive: Archive, known: Known, error: GenerationNotFound) -> None:
+    """Believe that it is gone when the provider has said so often enough, over an hour."""
+    now, misses = archive.clock(), known.misses + 1
+    if misses < PATIENT_ATTEMPTS:
+        listed.ask_later(archive.index, known.number, _ask_at(known, now), misses)
+    else:
+        _record_vanished(archive, known, error)
 
 
 def _record_vanished(archive: Archive, known: Known, error: GenerationNotFound) -> None:

@@ -2,10 +2,9 @@
 
 A walk stops early only where that is safe: the provider lists newest first, the last walk was
 whole and saw as many rows as the provider counts, a whole page is known and older than the
-look-back, and that total has not grown by more than was found. Otherwise it is a sweep: the whole
-history. A walk that was cut off is gone on with: from the start to what is known, then from the
-page before the one where it broke. Generations that were in progress and did not show up are
-asked for by id.
+look-back, and that count agrees with the index. Otherwise it is a sweep: the whole history. A
+walk that was cut off is gone on with: from the start to what is known, then from the page where
+it broke. Generations that were in progress and did not show up are asked for by id.
 """
 
 from __future__ import annotations
@@ -20,6 +19,11 @@ from archiver.actions.listing import WalkReport, take_page
 from archiver.actions.unfinished import ask_for_unfinished
 from archiver.index import ledger, listed
 from archiver.model import BadRow, Generation, Page
+
+START = ""
+"""The gap that begins with the listing itself."""
+MAX_GAPS = 8
+"""A walk that broke off more often begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +46,10 @@ def walk(archive: Archive, account: Account, options: WalkOptions, links: LiveLi
     listed.move_deadlines(archive.index, account.name, account.kept_for)
     record = ledger.load_account(archive.index, account.name, account.provider.name)
     report = WalkReport(account=account.name, is_sweep=_must_sweep(record, account, options, now))
-    is_whole = _list(archive, account, options, links, record, report) and options.since is None
+    _list(archive, account, options, links, record, report)
+    after = _settle(record, report, options, now)
     ask_for_unfinished(archive, account, report, links)
-    usual_total = _usual_total(record, report, options)
-    ledger.save_account(
-        archive.index,
-        replace(
-            record,
-            walk_is_complete=is_whole,
-            walk_cursor=None,
-            last_walk_at=now,
-            last_sweep_at=now if report.is_sweep and is_whole else record.last_sweep_at,
-            provider_total=record.provider_total if options.since else report.total,
-            usual_total=usual_total,
-            last_error=None,
-        ),
-    )
+    ledger.save_account(archive.index, after)
     return report
 
 
@@ -68,26 +60,73 @@ def _list(
     links: LiveLinks,
     record: ledger.AccountRecord,
     report: WalkReport,
-) -> bool:
-    """Walk the pages; returns whether nothing was left out between what is known and the end."""
-    cut_off_at = record.walk_cursor if report.is_sweep and not options.is_sweep else None
-    pages = account.provider.pages()
-    before: str | None = None
+) -> None:
+    """Walk the pages to the end, or to where nothing more can be new.
+
+    While it goes on the index holds, as `walk_gaps`, from where it has to be gone on with: this
+    page, then those where earlier walks broke off. Between two of them everything is known; so a
+    page without news leads to the next gap, but not before one with news was read in this one.
+    """
+    gaps = _gaps_to_close(record, report, options)
+    pages, here, may_jump = account.provider.pages(), START, True
     now = archive.clock()
-    record = replace(record, walk_is_complete=False)
+    under_way = replace(record, walk_is_complete=False, walk_gaps=())
     while (page := next(pages, None)) is not None:
         page, has_older = _within(page, options.since)
         seen = take_page(archive, account, page, links, report, now)
         if has_older and account.provider.capabilities.newest_first:
-            return False
-        is_known = bool(seen) and not any(one.is_new for one in seen)
-        if _may_stop(seen, page, record, report, options, now):
-            return True
-        if cut_off_at is not None and is_known:
-            pages, cut_off_at = account.provider.pages(cut_off_at), None
-        ledger.save_account(archive.index, replace(record, walk_cursor=cut_off_at or before))
-        before = page.next_cursor
-    return report.listed + report.bad_row_count >= (report.total or 0)
+            return
+        if _may_stop(archive, seen, page, record, report, options, now):
+            return
+        has_news = any(one.is_new for one in seen)
+        may_jump = may_jump or has_news
+        if gaps and may_jump and seen and not has_news:
+            here, may_jump, report.is_resumed = gaps.pop(0), False, True
+            pages = account.provider.pages(here or None)
+            ledger.save_account(archive.index, under_way)  # the place may be gone: not twice
+            continue
+        ledger.save_account(archive.index, replace(under_way, walk_gaps=(here, *gaps)))
+        here = page.next_cursor or here
+    report.is_at_end = True
+
+
+def _gaps_to_close(
+    record: ledger.AccountRecord, report: WalkReport, options: WalkOptions
+) -> list[str]:
+    is_asked_for = options.is_sweep or options.since is not None
+    if not report.is_sweep or is_asked_for or len(record.walk_gaps) > MAX_GAPS:
+        return []
+    return list(record.walk_gaps)
+
+
+def _settle(
+    record: ledger.AccountRecord, report: WalkReport, options: WalkOptions, now: datetime
+) -> ledger.AccountRecord:
+    """Judge a walk that came to its end: whether it was whole, and what is usual from now on.
+
+    Rows that a provider counts and does not list are doubted once; twice the same number of them
+    is how that provider counts.
+    """
+    usual_total = _usual_total(record, report, options)
+    if options.since is not None:
+        return replace(
+            record, walk_is_complete=False, walk_gaps=(), last_walk_at=now, last_error=None
+        )
+    is_sweep = report.is_at_end and not report.is_resumed
+    unlisted = max(0, (report.total or 0) - report.rows) if is_sweep else record.unlisted
+    is_whole = not is_sweep or unlisted in (0, record.unlisted)
+    return replace(
+        record,
+        walk_is_complete=is_whole,
+        walk_gaps=(),
+        last_walk_at=now,
+        last_sweep_at=now if is_sweep and is_whole else record.last_sweep_at,
+        provider_total=report.total,
+        usual_total=usual_total,
+        unreadable=report.bad_row_count if is_sweep else record.unreadable,
+        unlisted=unlisted,
+        last_error=None,
+    )
 
 
 def _within(page: Page, since: datetime | None) -> tuple[Page, bool]:
@@ -105,11 +144,13 @@ def _is_older(row: Generation | BadRow, since: datetime) -> bool:
 
 
 def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: WalkOptions) -> int:
-    """Compare what is listed now with what used to be, and say what is usual from now on."""
-    told = report.total if report.total is not None else report.listed
-    is_comparable = options.since is None and (report.total is not None or report.is_sweep)
-    if not is_comparable and report.listed:
+    """Compare what is listed now with what used to be, and say what is usual from now on.
+
+    The rows that came tell more than the provider's own count, which may be wrong.
+    """
+    if options.since is not None or report.is_resumed:
         return record.usual_total
+    told = report.rows if report.is_at_end else max(report.total or record.usual_total, report.rows)
     if told * 2 < record.usual_total and not options.accepts_shrunk:
         report.shrunk_from = record.usual_total
         return record.usual_total
@@ -129,6 +170,7 @@ def _must_sweep(
 
 
 def _may_stop(
+    archive: Archive,
     seen: list[listed.Seen],
     page: Page,
     record: ledger.AccountRecord,
@@ -137,13 +179,20 @@ def _may_stop(
     now: datetime,
 ) -> bool:
     """Decide after a page whether what follows is known; every doubt means to read on."""
-    is_newest_first = not any(isinstance(row, BadRow) for row in page.rows) and bool(seen)
-    if report.is_sweep or not is_newest_first or any(one.is_new for one in seen):
+    is_readable = bool(seen) and not any(isinstance(row, BadRow) for row in page.rows)
+    if report.is_sweep or not is_readable or any(one.is_new for one in seen):
         return False
-    has_grown = None not in (page.total, record.provider_total) and (
-        (page.total or 0) > (record.provider_total or 0) + report.new
-    )
-    return not has_grown and _all_older(seen, now - options.look_back)
+    return _all_older(seen, now - options.look_back) and _agrees(archive, page, record, report)
+
+
+def _agrees(archive: Archive, page: Page, record: ledger.AccountRecord, report: WalkReport) -> bool:
+    """Tell whether the provider's count leaves no doubt: nothing came, or went, out of sight."""
+    if page.total is None:
+        return True
+    accounted = ledger.count_known(archive.index, report.account)
+    accounted += record.unreadable + record.unlisted
+    has_grown = page.total > (record.provider_total or page.total) + report.new
+    return not has_grown and record.usual_total <= page.total * 2 <= accounted * 2
 
 
 def _all_older(seen: Iterable[listed.Seen], moment: datetime) -> bool:

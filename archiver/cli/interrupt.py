@@ -1,20 +1,33 @@
 """Ctrl-C and SIGTERM: everything in flight is told to stop, and the exit code says why.
 
-Nothing needs to be saved on the way out: every write is whole or invisible (promise 2).
+Nothing needs to be saved on the way out: every write is whole or invisible (promise 2). So
+whatever hangs is left behind: a command that has not ended `PATIENCE_SECONDS` after the first
+signal is ended, and a second signal ends it at once.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 from archiver.errors import Interrupted
 
+PATIENCE_SECONDS = 4.0
+_STOPPED = "stopped; the next run goes on from here"
+_AT_ONCE = "stopped at once; what is stored is whole, and the next run goes on from here"
+
 stopping = threading.Event()
 """Set as soon as the program was asked to stop; transfers and waits end when it is."""
+
+
+class _Stop(BaseException):
+    """Travels from the signal to the end of the block; no library takes it for its own error."""
 
 
 @contextmanager
@@ -23,20 +36,43 @@ def stop_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
-        for number in before:
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         yield
+    except _Stop as stop:
+        error = Interrupted(_STOPPED)
+        error.exit_code = stop.args[0]
+        raise error from None
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+def leave(exit_code: int) -> NoReturn:
+    """End the process; threads that hang are not waited for when it was asked to stop."""
+    if not stopping.is_set():
+        sys.exit(exit_code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(exit_code)
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
+    exit_code = 128 + number
     if stopping.is_set():
-        return
+        _end(exit_code, _AT_ONCE)
     stopping.set()
-    error = Interrupted("stopped; the next run goes on from here")
-    error.exit_code = 128 + number
-    raise error
+    signal.signal(signal.SIGALRM, lambda _number, _frame: _end(exit_code, _STOPPED))
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    raise _Stop(exit_code)
+
+
+def _end(exit_code: int, message: str) -> NoReturn:
+    with suppress(OSError):  # stderr may be closed, or full
+        os.write(2, f"archiver: {message}\n".encode())
+    os._exit(exit_code)

@@ -29,7 +29,8 @@ class Captured:
     """How one try to capture a generation ended: with which event, and what came of it.
 
     `receipts` are by asset key, SIDECAR for the sidecar. `next_try_at` is set when something
-    will be tried again. `fingerprint` is what the generation was when the try began.
+    will be tried again. `fingerprint` is what the generation was when the try began. `misses`
+    counts how often in a row the provider did not know it.
     """
 
     event: Event
@@ -40,6 +41,7 @@ class Captured:
     receipts: tuple[tuple[str, Receipt], ...] = ()
     archived_at: datetime | None = None
     next_try_at: datetime | None = None
+    misses: int = 0
 
 
 def record(index: Index, number: int, captured: Captured, now: datetime) -> State:
@@ -72,6 +74,7 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
         "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
         " archived_at = COALESCE(:archived_at, archived_at),"
         " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
+        " misses = :misses,"
         " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
         " WHERE number = :number",
         {
@@ -80,6 +83,7 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
             "reason": captured.reason,
             "next_try_at": stamp_or_none(next_try_at),
             "archived_at": stamp_or_none(captured.archived_at),
+            "misses": captured.misses,
         },
     )
 

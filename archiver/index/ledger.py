@@ -30,7 +30,9 @@ class AccountRecord:
     `walk_is_complete` is false while a walk is under way: a walk that was cut off leaves a gap,
     so the next one must not stop early at what is known. `usual_total` is what the provider
     listed when it last looked right; a listing that falls below half of it is an alarm.
-    `walk_cursor` is where such a walk can go on. `requests_spent_at` and `paused_until` are
+    `walk_gaps` are the cursors from which such a walk has to go on, the newest first. Of what the
+    provider counts, `unreadable` rows could not be understood in the last sweep and `unlisted`
+    ones did not come at all. `requests_spent_at` and `paused_until` are
     Unix times: the request budget outlives a run.
     """
 
@@ -45,7 +47,9 @@ class AccountRecord:
     usual_total: int = 0
     requests_spent_at: tuple[float, ...] = ()
     paused_until: float = 0.0
-    walk_cursor: str | None = None
+    walk_gaps: tuple[str, ...] = ()
+    unreadable: int = 0
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,15 @@ _UNSECURED = """state IN ('pending', 'failed') AND (
     EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state IN ('pending', 'failed'))
     OR NOT EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state = 'archived'))"""
 """What its provider alone has: not what one destination holds and another still has to get."""
+_MISSING_FILES = ", ".join(
+    f"(SELECT {what} FROM assets a WHERE a.generation = number"
+    f" AND a.state IN ('pending', 'failed')) AS {name}"
+    for name, what in {
+        "files": "COUNT(*)",
+        "stated_files": "COUNT(stated_size_bytes)",
+        "stated_bytes": "COALESCE(SUM(stated_size_bytes), 0)",
+    }.items()
+)
 
 
 def load_account(index: Index, account: str, provider: str) -> AccountRecord:
@@ -81,12 +94,14 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
         usual_total=row["usual_total"],
         requests_spent_at=tuple(json.loads(row["requests_spent"])),
         paused_until=row["paused_until"],
-        walk_cursor=row["walk_cursor"],
+        walk_gaps=tuple(json.loads(row["walk_gaps"])),
+        unreadable=row["unreadable"],
+        unlisted=row["unlisted"],
     )
 
 
 def save_account(index: Index, record: AccountRecord) -> None:
-    """Remember an account as it is now."""
+    """Remember an account as it is now, but for its budget (`save_budget`)."""
     with index.transaction() as db:
         db.table("accounts").upsert(
             {
@@ -99,12 +114,52 @@ def save_account(index: Index, record: AccountRecord) -> None:
                 "last_error": record.last_error,
                 "provider_total": record.provider_total,
                 "usual_total": record.usual_total,
-                "requests_spent": json.dumps(record.requests_spent_at),
-                "paused_until": record.paused_until,
-                "walk_cursor": record.walk_cursor,
+                "walk_gaps": json.dumps(record.walk_gaps),
+                "unreadable": record.unreadable,
+                "unlisted": record.unlisted,
             },
             pk="account",
         )
+
+
+def save_budget(
+    index: Index,
+    account: str,
+    provider: str,
+    requests_spent_at: Sequence[float],
+    paused_until: float,
+) -> None:
+    """Remember what an account has spent of its request budget; also while a run goes on."""
+    with index.transaction() as db:
+        db.table("accounts").upsert(
+            {
+                "account": account,
+                "provider": provider,
+                "requests_spent": json.dumps(requests_spent_at),
+                "paused_until": paused_until,
+            },
+            pk="account",
+        )
+
+
+def provider_of(index: Index, account: str) -> str | None:
+    """Tell at which provider the index knows an account; None when it does not know it."""
+    row = index.row(
+        "SELECT provider FROM accounts WHERE account = :account"
+        " UNION ALL SELECT * FROM (SELECT provider FROM generations WHERE account = :account"
+        " LIMIT 1) LIMIT 1",
+        {"account": account},
+    )
+    return None if row is None else str(row["provider"])
+
+
+def count_known(index: Index, account: str) -> int:
+    """Count the generations of an account that were ever listed."""
+    row = index.row(
+        "SELECT COUNT(*) AS many FROM generations WHERE account = :account", {"account": account}
+    )
+    assert row is not None, "an aggregate always has a row"
+    return int(str(row["many"]))
 
 
 def count_by_state(index: Index, account: str) -> dict[State, int]:
@@ -143,8 +198,16 @@ def unsecured(index: Index, account: str, before: datetime | None = None) -> Uns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One generation that is not secured yet."""
+    """One generation that is not secured yet, with the files that are missing.
 
+    `stated_bytes` adds up what the provider said of `stated_files` among them.
+    """
+
+    id: str
+    created_at: datetime | None
+    files: int
+    stated_files: int
+    stated_bytes: int
     deadline_at: datetime | None
     attempts: int
     reason: str | None
@@ -155,7 +218,8 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
     cursor: tuple[str, int] = ("", -1)
     while True:
         rows: Sequence[Mapping[str, Any]] = index.rows(
-            "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason"
+            "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason,"
+            f" id, created_at, {_MISSING_FILES}"
             f" FROM generations WHERE account = :account AND {_UNSECURED}"
             " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
             " ORDER BY 2, 1 LIMIT :limit",
@@ -165,6 +229,11 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
             return
         for row in rows:
             yield Waiting(
+                id=row["id"],
+                created_at=unstamp(row["created_at"]),
+                files=row["files"],
+                stated_files=row["stated_files"],
+                stated_bytes=row["stated_bytes"],
                 deadline_at=unstamp(row["deadline_at"]),
                 attempts=row["attempts"],
                 reason=row["reason"],

@@ -70,7 +70,7 @@ def record_detail(
         columns = generation_row(generation)
         if columns["expires_at"] is not None:
             columns["deadline_at"] = columns["expires_at"]
-        db.table("generations").update(number, columns)
+        db.table("generations").update(number, {**columns, "misses": 0})
         _add_assets(db, number, generation.assets, wanted_roles, now)
 
 
@@ -129,10 +129,13 @@ def move_deadlines(index: Index, account: str, retention: timedelta | None) -> N
         )
 
 
-def ask_later(index: Index, number: int, moment: datetime) -> None:
-    """Leave a generation that the provider is still at work on alone until a moment."""
+def ask_later(index: Index, number: int, moment: datetime, misses: int = 0) -> None:
+    """Leave a generation that the provider is still at work on alone until a moment.
+
+    `misses` is how many times in a row the provider did not know it when asked by id.
+    """
     with index.transaction() as db:
-        db.table("generations").update(number, {"ask_at": stamp(moment)})
+        db.table("generations").update(number, {"ask_at": stamp(moment), "misses": misses})
 
 
 def _without_repeats(page: Sequence[Listed]) -> list[Listed]:

@@ -42,6 +42,7 @@ CREATE TABLE generations (
     listed_at TEXT,
     archived_at TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
+    misses INTEGER NOT NULL DEFAULT 0,
     next_try_at TEXT,
     ask_at TEXT,
     may_be_committed INTEGER NOT NULL DEFAULT 0,
@@ -122,7 +123,9 @@ CREATE TABLE accounts (
     provider_total INTEGER,
     usual_total INTEGER NOT NULL DEFAULT 0,
     retention_seconds REAL,
-    walk_cursor TEXT,
+    unreadable INTEGER NOT NULL DEFAULT 0,
+    unlisted INTEGER NOT NULL DEFAULT 0,
+    walk_gaps TEXT NOT NULL DEFAULT '[]',
     paused_until REAL NOT NULL DEFAULT 0,
     requests_spent TEXT NOT NULL DEFAULT '[]'
 );

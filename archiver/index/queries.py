@@ -12,7 +12,7 @@ from archiver.index.captured import SIDECAR
 from archiver.index.database import Index, Row
 from archiver.index.migrations import SEARCHED
 from archiver.index.rows import Known, generation_from, known_asset_from, stamp, unstamp
-from archiver.model import Digest, Kind, Receipt, Role, State
+from archiver.model import Digest, Fault, Kind, Receipt, Role, State
 
 PAGE_ROWS = 500
 _SHORTEST_TRIGRAM = 3
@@ -38,10 +38,11 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """One copy of one asset, or of the sidecar, with its receipt."""
+    """One copy of one asset, or of the sidecar, with its receipt and what is known to be wrong."""
 
     asset_key: str
     receipt: Receipt
+    fault: Fault | None = None
 
     @property
     def is_sidecar(self) -> bool:
@@ -84,6 +85,7 @@ def _known_from(index: Index, row: Row) -> Known:
         deadline_at=unstamp(fields["deadline_at"]),
         archived_at=unstamp(fields["archived_at"]),
         attempts=fields["attempts"],
+        misses=fields["misses"],
         fingerprint=fields["fingerprint"],
         may_be_committed=bool(fields["may_be_committed"]),
         assets=assets,
@@ -145,12 +147,13 @@ def _copy_from(row: Mapping[str, Any]) -> Copy:
         etag=row["etag"],
         version_id=row["version_id"],
     )
-    return Copy(asset_key=row["key"], receipt=receipt)
+    fault = None if row["fault"] is None else Fault(row["fault"])
+    return Copy(asset_key=row["key"], receipt=receipt, fault=fault)
 
 
 def find(index: Index, filters: Filters) -> Iterator[Known]:
     """Find generations, the newest first, page by page: memory stays flat."""
-    where, values = _conditions(filters)
+    where, values = conditions(filters)
     left = filters.limit
     cursor: tuple[str, int] = ("~", 1 << 62)
     while left is None or left > 0:
@@ -174,7 +177,7 @@ def find(index: Index, filters: Filters) -> Iterator[Known]:
 
 def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
     """Count what the filters choose, by account and state."""
-    where, values = _conditions(filters)
+    where, values = conditions(filters)
     for row in index.rows(
         f"SELECT account, state, COUNT(*) AS many FROM generations WHERE {where}"
         " GROUP BY account, state ORDER BY account, state",
@@ -183,7 +186,7 @@ def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
         yield str(row["account"]), State(str(row["state"])), int(str(row["many"]))
 
 
-def _conditions(filters: Filters) -> tuple[str, dict[str, object]]:
+def conditions(filters: Filters) -> tuple[str, dict[str, object]]:
     """Make the WHERE clause; user text only ever travels as values."""
     parts, values = ["1"], dict[str, object]()
     for column, wanted in (

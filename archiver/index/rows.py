@@ -45,7 +45,8 @@ class Known:
     """One generation as the index knows it.
 
     `may_be_committed` is set when a run died: its sidecar may be at a destination although the
-    index does not know, so that has to be looked up before anything is fetched.
+    index does not know, so that has to be looked up before anything is fetched. `misses` is how
+    often in a row the provider did not know it when it was asked by id.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Known:
     deadline_at: datetime | None
     archived_at: datetime | None
     attempts: int
+    misses: int
     fingerprint: str | None
     may_be_committed: bool
     assets: tuple[KnownAsset, ...]

@@ -1,13 +1,15 @@
 """Leaves a destination that keeps failing alone for the rest of a run (promise 5).
 
-A store that hangs costs each request the whole of its timeouts: 40 s to connect, 4 minutes to
-answer. Without this every file of a run would wait for it, and the other destinations with it.
+A store that takes connections and never answers costs a request a minute (`s3_bucket`). Without
+this every file of a run would wait for it, and the other destinations with it; with it one
+minute is all it costs: what had begun meanwhile ends with its own, and nothing new begins.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from archiver.errors import DestinationUnavailable
@@ -15,60 +17,89 @@ from archiver.model import Digest, Receipt, Stored
 from archiver.storage.base import Chunk, Destination, Upload
 
 MAX_FAILURES = 5
+MAX_LOST_SECONDS = 30.0
 
 
 class Breaker:
-    """A destination that takes no more files after some uploads in a row have failed.
+    """A destination that is out after some failures in a row, or after they took too long.
 
-    Only what makes it unavailable counts; one committed file forgives all, and so does `prepare`,
-    with which every run begins. Reading is never refused.
+    Only what makes it unavailable counts, while it is written or looked at; one committed file
+    forgives all, and so does `prepare`, with which every run begins. While it is out, nothing is
+    asked of it. `failed` counts what it did not take since then, `last_error` says why.
     """
 
-    def __init__(self, destination: Destination, max_failures: int = MAX_FAILURES) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        max_failures: int = MAX_FAILURES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = destination.name
         self.capabilities = destination.capabilities
+        self.failed = 0
+        self.last_error: DestinationUnavailable | None = None
         self._destination = destination
         self._max_failures = max_failures
+        self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
+        self._lost_seconds = 0.0
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it is left out until it is prepared again."""
+        return self._failures >= self._max_failures or self._lost_seconds >= MAX_LOST_SECONDS
 
     def prepare(self) -> None:
         """Keep the port's promise, and begin to trust it again."""
         self.forgive()
+        self.failed, self.last_error = 0, None
         self._destination.prepare()
 
     def begin(self, key: str, media_type: str) -> WatchedUpload:
-        """Keep the port's promise; refuses at once when too many uploads have failed."""
-        if self._failures >= self._max_failures:
-            raise DestinationUnavailable(
-                f"{self.name}: {self._failures} uploads in a row have failed, so it is left out "
-                "for the rest of this run; the next one brings what it lacks"
-            )
+        """Keep the port's promise; refuses at once while it is out."""
         with self.watching():
             return WatchedUpload(self, self._destination.begin(key, media_type))
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Count what makes the destination unavailable."""
+        """Count what makes the destination unavailable, and how long that took."""
+        self._refuse_if_out()
+        began_at = self._clock()
         try:
             yield
-        except DestinationUnavailable:
+        except DestinationUnavailable as error:
             with self._lock:
+                self.failed += 1
+                self.last_error = error
                 self._failures += 1
+                self._lost_seconds += self._clock() - began_at
             raise
+
+    def _refuse_if_out(self) -> None:
+        if not self.is_out:
+            return
+        with self._lock:
+            self.failed += 1
+        raise DestinationUnavailable(
+            f"{self.name} keeps failing, so it is left out for the rest of this run; the next one "
+            f"brings what it lacks: {self.last_error}"
+        )
 
     def forgive(self) -> None:
         """Forget the failures: it works."""
         with self._lock:
-            self._failures = 0
+            self._failures, self._lost_seconds = 0, 0.0
 
     def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
-        """Keep the port's promise."""
+        """Keep the port's promise; refuses at once while it is out."""
+        self._refuse_if_out()
         return self._destination.read(key)
 
     def stat(self, key: str) -> Stored | None:
-        """Keep the port's promise."""
-        return self._destination.stat(key)
+        """Keep the port's promise; refuses at once while it is out."""
+        with self.watching():
+            return self._destination.stat(key)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Keep the port's promise."""
@@ -91,12 +122,12 @@ class WatchedUpload:
         self._upload = upload
 
     def write(self, chunk: Chunk) -> None:
-        """Keep the port's promise."""
+        """Keep the port's promise; refuses at once while the destination is out."""
         with self._breaker.watching():
             self._upload.write(chunk)
 
     def commit(self, digest: Digest) -> Receipt:
-        """Keep the port's promise."""
+        """Keep the port's promise; refuses at once while the destination is out."""
         with self._breaker.watching():
             receipt = self._upload.commit(digest)
         self._breaker.forgive()

@@ -18,9 +18,14 @@ from archiver.storage.s3_options import Options, is_private_way
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-TOTAL_ATTEMPTS = 4
-CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
+TOTAL_ATTEMPTS = 3
+TIMEOUT_SECONDS = 20
+"""A store that never answers costs a request a minute: 3 times 20 s, and pauses of 3 s at most.
+
+It is also what a store may take to complete a large upload: one that is still at it when it is
+asked again goes on, and what it says at the next try is checked (`s3_upload`). A part has as
+long to go out, since urllib3 sends with the timeout for connecting.
+"""
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
@@ -98,14 +103,14 @@ class Bucket:
 
 
 def _make_client(options: Options) -> S3Client:
-    """Make a client: 3 retries with growing pauses are botocore's, and the only ones."""
+    """Make a client: 2 retries with growing pauses are botocore's, and the only ones."""
     from boto3.session import Session
     from botocore.config import Config
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
+        connect_timeout=TIMEOUT_SECONDS,
+        read_timeout=TIMEOUT_SECONDS,
         max_pool_connections=options.connections,
         tcp_keepalive=True,
         # Trailing CRC32s break other stores (LIBRARIES: boto3 1.44); we send our own checksums.

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from archiver.errors import KeyInvalid
 from archiver.keys import MAX_KEY_BYTES, validate_key
+from archiver.options import Size
 from archiver.secrets import SecretSource
-from archiver.units import Size
 
 MIN_PART_BYTES = 5 * 1024**2
 MAX_PART_BYTES = 5 * 1024**3

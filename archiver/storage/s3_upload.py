@@ -7,8 +7,8 @@ receipt says no more than that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -46,12 +46,20 @@ class S3Upload:
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; a full part goes up when the byte behind it comes."""
         self._tally.refuse_if_over()
-        try:
+        with self._ending():
             self._collect(memoryview(chunk).cast("B"))
-        except BaseException:
+        self._tally.add(chunk)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Abort at an error; a store that did not answer just now is not asked once more."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, DestinationUnavailable) and error.http_status is None:
+                self._forget_upload()
             self.abort()
             raise
-        self._tally.add(chunk)
 
     def _collect(self, rest: memoryview) -> None:
         part_size = self._bucket.options.part_size
@@ -93,15 +101,14 @@ class S3Upload:
 
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise."""
-        try:
+        with self._ending():
             self._tally.check(digest)
             if self._upload_id:
                 self._send_part()
                 answer, verified = self._complete(digest)
             else:
                 answer, verified = self._put(digest)
-        finally:
-            self.abort()
+        self.abort()
         return Receipt(
             destination=self._bucket.name,
             key=self._key,

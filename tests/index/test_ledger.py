@@ -146,14 +146,26 @@ def test_an_account_is_remembered_as_it_was(index: Index) -> None:
         usual_total=11,
         requests_spent_at=(1.5, 2.25),
         paused_until=3.5,
-        walk_cursor="7",
+        walk_gaps=("7", ""),
     )
 
     ledger.save_account(index, full)
+    ledger.save_budget(index, "a", "oxen", full.requests_spent_at, full.paused_until)
     assert full == ledger.load_account(index, "a", "oxen")
-    changed = replace(full, last_error=None, provider_total=None, walk_cursor=None)
+    ledger.save_account(index, replace(full, requests_spent_at=(), paused_until=0.0))
+    assert full == ledger.load_account(index, "a", "oxen")  # a walk does not refund the budget
+    changed = replace(full, last_error=None, provider_total=None, walk_gaps=())
     ledger.save_account(index, changed)
     assert changed == ledger.load_account(index, "a", "oxen")
+
+
+def test_the_provider_of_an_account_is_known_from_its_budget_on(index: Index) -> None:
+    """Whatever was written of an account first says where it is."""
+    assert ledger.provider_of(index, "a") is None
+
+    ledger.save_budget(index, "a", "oxen", (), 0.0)
+
+    assert "oxen" == ledger.provider_of(index, "a")
 
 
 def test_runs_are_remembered_with_their_ends(index: Index) -> None:

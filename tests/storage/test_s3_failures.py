@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 
 import pytest
 
@@ -13,10 +14,12 @@ from archiver.errors import (
     DestinationError,
     DestinationUnavailable,
 )
-from archiver.storage import s3
+from archiver.storage import s3, s3_bucket
 from archiver.storage.base import put
+from archiver.storage.s3_bucket import TIMEOUT_SECONDS, TOTAL_ATTEMPTS
 from tests.servers import SeaweedFS
 from tests.storage.odd_store import (
+    XML,
     Answer,
     Request,
     md5_tag,
@@ -161,6 +164,39 @@ def test_a_busy_store_is_asked_again() -> None:
 
     assert receipt.verified == "md5 by store"
     assert [request.body for request in seen] == [b"whole", b"whole"]
+
+
+def test_a_store_that_never_answers_costs_a_minute_a_request() -> None:
+    """That is the bound that docs/design.md states for what one destination may cost another."""
+    pauses_seconds = sum(2**attempt for attempt in range(TOTAL_ATTEMPTS - 1))
+
+    assert TOTAL_ATTEMPTS * TIMEOUT_SECONDS + pauses_seconds <= 65
+
+
+def test_a_store_that_did_not_answer_is_not_asked_to_abort(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An upload that failed for want of an answer costs its time once; `clean` finds what stays."""
+    monkeypatch.setattr(s3_bucket, "TIMEOUT_SECONDS", 0.2)
+    released = threading.Event()
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            released.wait(20)
+        if request.method == "DELETE":
+            return Answer(status=204)
+        text = "<InitiateMultipartUploadResult><UploadId>u1</UploadId>"
+        return Answer(headers=XML, body=f"{text}</InitiateMultipartUploadResult>".encode())
+
+    with odd_store(script) as (destination, seen):
+        upload = destination.begin(KEY, "image/png")
+        with pytest.raises(DestinationUnavailable, match="timeout"):
+            for _ in range(2):
+                upload.write(bytes(5 << 20))
+        upload.abort()
+        released.set()
+
+    assert ["POST"] + ["PUT"] * TOTAL_ATTEMPTS == [request.method for request in seen]
 
 
 def test_a_body_that_breaks_off_is_no_end() -> None:

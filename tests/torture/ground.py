@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-import stamina
-
 from archiver.actions.commit import CaptureReport
 from archiver.actions.forecast import Forecast
 from archiver.actions.listing import WalkReport
@@ -38,8 +36,6 @@ def sample(every: Sequence[_One], *few: _One) -> Sequence[_One]:
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SMALL = Recipe(failed_share=0.0, in_progress=0, outputs=1, size_bytes=(4096, 12_000), extras=False)
-PLAIN = SMALL.plain(size_bytes=4096)
-API_ATTEMPTS = 4
 
 
 class Clock:
@@ -158,7 +154,6 @@ class Ground:
         config = load_config(self.config_path)
         options = run_options(config, is_sweep=sweep, retries_now=retry)
         with (
-            stamina.set_testing(True, attempts=API_ATTEMPTS),
             run_lock(config.archive.state_dir, wait=False),
             open_archive(config, create_index=True, clock=self.clock) as archive,
             open_accounts(config, archive.index, (), stopping, self.clock) as opened,

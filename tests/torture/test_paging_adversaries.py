@@ -11,7 +11,7 @@ import pytest
 from archiver.simulator import faults
 from archiver.simulator.item import PROVIDERS
 from tests.torture.adversary import PAGE_SIZE, Adversary
-from tests.torture.ground import PLAIN, SMALL, Ground, sample
+from tests.torture.ground import SMALL, Ground, sample
 
 ITEMS = 13
 BUDGET = 40
@@ -239,7 +239,7 @@ def test_item_that_finishes_days_later_deep_in_the_list_is_archived_without_a_sw
     slow = ground.simulator.world.add(provider, state="processing", recipe=SMALL)
     pass_days(ground, provider, 1)
     for _ in range(3 * PAGE_SIZE):
-        ground.simulator.world.add(provider, recipe=PLAIN)
+        ground.simulator.world.add(provider, recipe=SMALL)
         ground.clock.advance(timedelta(hours=5))
     ground.run()
 
@@ -385,6 +385,138 @@ def test_stop_at_first_known_after_interrupted_runs_leaves_no_permanent_hole(
     summary = ground.run()
 
     assert 0 == summary.exit_code, summary.problems
+    assert set() == ground.not_archived(provider)
+
+
+@every_provider
+@pytest.mark.parametrize("dies_at", sample([(5, 2), (5, 1), (3, 4), (6, 2, 3)], (5, 2)))
+def test_walks_that_break_off_one_after_the_other_leave_no_gap_between_them(
+    ground: Ground, provider: str, dies_at: tuple[int, ...]
+) -> None:
+    """Each leaves a gap of its own, and all of them are closed, without waiting for a sweep."""
+    ground.sweep_every = "90d"
+    ground.simulator.world.retention = dict.fromkeys(PROVIDERS)
+    adversary = begin(ground, provider, 6 * PAGE_SIZE)
+    for page in dies_at:
+        adversary.dies_at = page
+        ground.run()
+        adversary.rest()
+        for _ in range(4 * PAGE_SIZE):
+            ground.clock.advance(timedelta(minutes=5))
+            ground.simulator.world.add(provider, recipe=SMALL)
+
+    ground.clock.advance(timedelta(days=5))
+    summaries = [ground.run() for _ in range(3)]
+
+    assert [0, 0, 0] == [one.exit_code for one in summaries], summaries[0].problems
+    assert set() == ground.not_archived(provider)
+
+
+@every_provider
+def test_walk_that_goes_on_where_one_broke_off_is_no_alarm(ground: Ground, provider: str) -> None:
+    """It lists the rest only, and that is not a history that has shrunk."""
+    ground.sweep_every = "6h"
+    ground.simulator.world.retention = dict.fromkeys(PROVIDERS)
+    adversary = begin_archived(ground, provider, 8 * PAGE_SIZE)
+    adversary.dies_at = 7
+    ground.run()
+    adversary.rest()
+
+    summary = ground.run()
+
+    assert 0 == summary.exit_code, summary.problems
+
+
+@pytest.mark.parametrize("provider", COUNTING)
+def test_history_that_turns_empty_under_an_unchanged_total_is_an_alarm(
+    ground: Ground, provider: str
+) -> None:
+    """The rows that come tell more than the number that is said of them."""
+    adversary = begin_archived(ground, provider)
+    adversary.totals = lambda _: ITEMS
+    for page in range(1, BUDGET):
+        adversary.edit[page] = lambda page: []
+
+    summary = ground.run()
+
+    assert 3 == summary.exit_code
+    assert any("less than half" in line for line in summary.problems), summary.problems
+
+
+@pytest.mark.parametrize("provider", COUNTING)
+@pytest.mark.parametrize("lie", sample([0, 1], 0))
+def test_false_total_beside_all_the_rows_is_no_alarm(
+    ground: Ground, provider: str, lie: int
+) -> None:
+    """A number alone frightens nobody: the walk goes to the end, and finds all there."""
+    adversary = begin_archived(ground, provider)
+    adversary.totals = lambda _: lie
+
+    summary = ground.run()
+
+    assert 0 == summary.exit_code, summary.problems
+
+
+@pytest.mark.parametrize("provider", COUNTING)
+def test_page_that_repeats_some_rows_of_another_sends_the_next_run_through_the_history(
+    ground: Ground, provider: str
+) -> None:
+    """Rows are counted once each: as many as the total says are not all of them."""
+    ground.sweep_every = "90d"
+    adversary = begin(ground, provider, 4 * PAGE_SIZE)
+    rows: list[Any] = []
+    adversary.edit[2] = lambda page: rows.extend(page) or page  # type: ignore[func-returns-value]
+    adversary.edit[3] = lambda page: [*rows[: PAGE_SIZE - 1], *page[PAGE_SIZE - 1 :]]
+    ground.run()
+    assert set() != ground.not_archived(provider)
+
+    adversary.rest()
+    ground.clock.advance(timedelta(days=3))
+    ground.run()
+
+    assert set() == ground.not_archived(provider)
+
+
+@pytest.mark.parametrize("provider", COUNTING)
+def test_total_that_is_always_too_large_costs_one_more_sweep_and_no_more(
+    ground: Ground, provider: str
+) -> None:
+    """Twice the same number of rows that never come is how this provider counts."""
+    ground.sweep_every = "90d"
+    adversary = begin(ground, provider, 5 * PAGE_SIZE)
+    adversary.totals = lambda total: total + 7
+    for _ in range(2):
+        ground.run()
+        ground.clock.advance(timedelta(days=3))
+    adversary.asked = 0
+
+    ground.run()
+
+    assert 1 == adversary.asked
+
+
+@every_provider
+def test_unfinished_item_that_is_not_found_once_is_not_lost(
+    ground: Ground, provider: str
+) -> None:
+    """One answer may be a slip; what ends well afterwards is archived."""
+    ground.sweep_every = "90d"
+    adversary = begin_archived(ground, provider)
+    slow = ground.simulator.world.add(provider, state="processing", recipe=SMALL)
+    ground.run()
+    for _ in range(3 * PAGE_SIZE):
+        ground.simulator.world.add(provider, recipe=SMALL)
+    ground.clock.advance(timedelta(days=3))
+    ground.run()
+    ground.simulator.faults.add(faults.status(404), host=provider, path=f"*{slow.id}*", times=1)
+
+    missed = ground.run()
+    ground.simulator.world.finish(provider, slow.id, "completed")
+    adversary.rest()
+    found = ground.run()
+
+    assert 0 == missed.total("lost")
+    assert 0 == found.exit_code, found.problems
     assert set() == ground.not_archived(provider)
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
-import stamina
 
 from archiver.actions.audit import Audit, audit
 from archiver.index import queries
@@ -76,7 +75,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         require("media", None, "PyAV is not installed: pip install '.[demo]'")
     clock = Clock()
     folder = tmp_path_factory.mktemp("quarter")
-    with Simulator(seed=5, clock=clock) as simulator, stamina.set_testing(True, attempts=2):
+    with Simulator(seed=5, clock=clock) as simulator:
         quarter = Quarter(folder, simulator, clock, make_quarter() if IS_WHOLE else make_week())
         quarter.live()
         with quarter.archive() as archive:
