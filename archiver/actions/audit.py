@@ -22,7 +22,8 @@ class AccountAudit:
 
     `counts` are those of the range, `listed_ever` counts all, and `provider_total` is the
     provider's own count when it was last asked: it may be smaller than `listed_ever`, since
-    providers delete, and never larger when nothing was missed.
+    providers delete, and never larger when nothing was missed. `unreadable` rows of the last
+    sweep could not be understood.
     """
 
     account: str
@@ -30,6 +31,7 @@ class AccountAudit:
     counts: Mapping[State, int]
     listed_ever: int
     provider_total: int | None
+    unreadable: int
 
     @property
     def not_listed(self) -> int:
@@ -48,7 +50,7 @@ class Audit:
     def is_clean(self) -> bool:
         """Whether nothing is lost, failed or unaccounted for."""
         return not any(
-            one.counts[State.FAILED] or one.counts[State.LOST] or one.not_listed
+            one.counts[State.FAILED] or one.counts[State.LOST] or one.not_listed or one.unreadable
             for one in self.accounts
         )
 
@@ -76,6 +78,7 @@ def _account(index: Index, name: str, provider: str, counted: Counter[State]) ->
         counts={state: counted[state] for state in ledger.COUNTED},
         listed_ever=sum(ledger.count_by_state(index, name).values()),
         provider_total=record.provider_total,
+        unreadable=record.unreadable,
     )
 
 

@@ -23,6 +23,7 @@ from archiver.errors import (
     MediaError,
     ProviderError,
     ProviderUnavailable,
+    RateLimited,
 )
 from archiver.fetch.engine import MediaEngine
 from archiver.fetch.link_expiry import link_expires_at
@@ -39,8 +40,10 @@ from archiver.model import (
     Receipt,
     State,
 )
+from archiver.storage.base import Target
 
 GONE = (404, 410)
+TOO_MANY = 429
 PATIENT_ATTEMPTS = 6
 """A 401 or 403 may be a passing challenge: only so many, over an hour at least, are evidence."""
 DOUBT_ATTEMPTS = 3
@@ -100,8 +103,10 @@ class Downloader:
         engine: MediaEngine,
         known: Known,
         live: Generation,
+        places: Mapping[str, Target] | None = None,
     ) -> None:
         self._archive = archive
+        self._places = archive.destinations if places is None else places
         self._account = account
         self._engine = engine
         self._known = known
@@ -119,11 +124,11 @@ class Downloader:
         except LinkRefused as refusal:
             if not self._refresh():
                 return self._missing(known, refusal)
-        except (MediaError, DestinationError) as error:
+        except (MediaError, DestinationError, RateLimited) as error:
             return self._missing(known, error)
         try:
             return self._fetch_any(known)
-        except (MediaError, DestinationError) as error:
+        except (MediaError, DestinationError, RateLimited) as error:
             return self._missing(known, error)
 
     def _renew_if_expired(self, known: KnownAsset) -> None:
@@ -163,7 +168,7 @@ class Downloader:
     def _fetch_one(self, known: KnownAsset, source: Link | Embedded) -> Outcome:
         role, ordinal, stem = known.asset.role, known.ordinal, self._known.stem
         intake = Intake(
-            self._archive.destinations,
+            self._places,
             lambda extension: keys.make_file_key(stem, role, ordinal, extension),
             stated=known.asset.kind,
             takes_doubtful=self._takes_doubtful(),
@@ -204,7 +209,23 @@ class Downloader:
         if isinstance(source, Embedded):
             intake.write(source.data)
             return None
-        return self._engine.fetch(source, intake, self._account.credentials)
+        if not source.with_credentials:
+            return self._engine.fetch(source, intake)
+        return self._fetch_from_api(source, intake)
+
+    def _fetch_from_api(self, link: Link, intake: Intake) -> Fetched:
+        """Fetch a file that the API itself serves: that counts against the account's budget."""
+        pace = self._account.pace
+        try:
+            pace.wait()
+            return self._engine.fetch(link, intake, self._account.credentials)
+        except RateLimited as error:
+            self.account_error = error
+            raise
+        except MediaError as error:
+            if error.http_status == TOO_MANY:
+                pace.pause(error.retry_after_seconds)
+            raise
 
     def _refresh(self) -> bool:
         """Ask the provider for fresh links, once for all assets of the generation.
@@ -230,7 +251,9 @@ class Downloader:
         self._is_proven = True
         return True
 
-    def _missing(self, known: KnownAsset, error: MediaError | DestinationError) -> Outcome:
+    def _missing(
+        self, known: KnownAsset, error: MediaError | DestinationError | RateLimited
+    ) -> Outcome:
         """Write down why an asset did not come: lost with evidence, else failed for now."""
         now = self._archive.clock()
         deadline_at = self._known.deadline_at

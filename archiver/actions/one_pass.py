@@ -30,6 +30,7 @@ from archiver.errors import (
     DestinationError,
     Interrupted,
     ProviderUnavailable,
+    RateLimited,
 )
 from archiver.fetch.engine import MediaEngine
 from archiver.index import ledger, queries
@@ -38,6 +39,10 @@ from archiver.storage.breaker import Breaker
 
 MAX_DOWNS = 5
 """An API that could not be reached for so many generations in a row is left alone for the run."""
+MAX_REFUSED = 200
+"""So many generations are tried without the API once its budget is used up."""
+MAX_SLOWNESS = 4
+"""A destination for which the threads wait so many times longer than for the quickest is slow."""
 POLL_SECONDS = 0.2
 SAVE_SECONDS = 5.0
 DRAIN_SECONDS = 1.5
@@ -68,13 +73,14 @@ class RunOptions:
     """How one run is made. `limit` bounds the generations that are captured.
 
     `retries_now` does not wait for the next try of what failed; `every` is each account's poll
-    interval, for the forecast.
+    interval, for the forecast. A slow destination may hold up the others for `patience_seconds`.
     """
 
     walk: WalkOptions
     concurrency: int
     limit: int | None = None
     retries_now: bool = False
+    patience_seconds: float = 60.0
     every: Mapping[str, timedelta] = field(default_factory=dict)
 
 
@@ -101,6 +107,7 @@ class OnePass:
         self._walks: dict[Future[WalkReport], str] = {}
         self._captures: dict[Future[CaptureReport], tuple[int, str]] = {}
         self._downs: Counter[str] = Counter()
+        self._refused: dict[str, set[int]] = {}
         self._left = options.limit
         self._is_stranded = False
         self._saved_at = time.monotonic()
@@ -154,7 +161,7 @@ class OnePass:
             room = 0 if self._walks else min(room, self._left)
         if room <= self._options.concurrency // 2 and self._captures:
             return 0
-        claimed = {number for number, _ in self._captures.values()}
+        claimed = {number for number, _ in self._captures.values()}.union(*self._refused.values())
         free = self._free_slots()
         accounts = [name for name, slots in free.items() if slots > 0]
         added = 0
@@ -206,21 +213,22 @@ class OnePass:
         """Wait for something to end, and count it."""
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self._save_budgets()
+            self._leave_slow_ones_out()
         done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
             if future in self._walks:
                 self._end_walk(self._walks.pop(future), future)
             else:
-                _, name = self._captures.pop(future)
+                number, name = self._captures.pop(future)
                 if not future.cancelled():
-                    self._end_capture(name, future)
+                    self._end_capture(name, number, future)
 
     def _end_walk(self, name: str, future: Future[WalkReport]) -> None:
         try:
             report = future.result()
         except (sqlite3.Error, Interrupted):
             raise
-        except (ProviderUnavailable, AnswerInvalid) as error:
+        except (ProviderUnavailable, AnswerInvalid, RateLimited) as error:
             self._note(name, error)  # what was listed before it broke off is still to be had
             return
         except Exception as error:
@@ -243,22 +251,55 @@ class OnePass:
             account.add_code(EXIT_INCOMPLETE)
         self._observer.listed(report)
 
-    def _end_capture(self, name: str, future: Future[CaptureReport]) -> None:
+    def _end_capture(self, name: str, number: int, future: Future[CaptureReport]) -> None:
         try:
             report = future.result()
         except (sqlite3.Error, Interrupted):
             raise
+        except RateLimited as error:
+            self._go_on_without_api(name, number, error)
+            return
         except Exception as error:
             self._drop(name, error)
             return
         self._count(name, report)
         self._observer.captured(report)
-        if report.account_error is not None:
+        if isinstance(report.account_error, RateLimited):
+            self._go_on_without_api(name, number, report.account_error)
+        elif report.account_error is not None:
             self._drop(name, report.account_error)
             return
         self._downs[name] = self._downs[name] + 1 if report.is_provider_down else 0
         if self._downs[name] >= MAX_DOWNS:
             self._drop(name, ProviderUnavailable(f"{report.reason}; left alone for this run"))
+
+    def _go_on_without_api(self, name: str, number: int, error: RateLimited) -> None:
+        """Leave one generation for the next run: others may need nothing but their media host."""
+        if self._summary.accounts[name].error is None:
+            self._note(name, error)
+        refused = self._refused.setdefault(name, set())
+        refused.add(number)
+        if len(refused) >= MAX_REFUSED:
+            self._drop(name, error)
+
+    def _leave_slow_ones_out(self) -> None:
+        """Let no destination hold back the others, and with them the deadlines, without a bound.
+
+        What it lacks is brought when nothing is left that only its provider has.
+        """
+        used = [one for one in self._archive.destinations.values() if isinstance(one, Breaker)]
+        used = sorted((one for one in used if not one.is_out), key=lambda one: one.busy_seconds)
+        patience = self._options.patience_seconds
+        bound = patience * self._options.concurrency
+        if len(used) < 2 or not queries.is_any_unsecured(
+            self._archive.index, self._archive.clock()
+        ):
+            return
+        for one in used[1:]:
+            if one.busy_seconds > max(bound, used[0].busy_seconds * MAX_SLOWNESS):
+                one.leave_out(
+                    f"it is slower than {used[0].name} and held everything up for {patience:.0f}s"
+                )
 
     def _count(self, name: str, report: CaptureReport) -> None:
         account = self._summary.accounts[name]

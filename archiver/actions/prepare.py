@@ -21,11 +21,13 @@ class Prepared:
     """What was found. `unusable` names the destinations to do without, and why.
 
     `is_incomplete` is set when a destination is new: the others' files are to be brought there.
+    `warnings` are lines on leftovers that could not be cleaned away: a nuisance, no loss.
     """
 
     unusable: dict[str, DestinationError] = field(default_factory=dict)
     rebuilt: dict[str, RebuildReport] = field(default_factory=dict)
     is_incomplete: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 def prepare(archive: Archive) -> Prepared:
@@ -41,10 +43,10 @@ def prepare(archive: Archive) -> Prepared:
             destination.prepare()
             is_added = is_known and ledger.archive_id(archive.index, name) is None
             report = _take_over(archive, destination)
-            _clean(archive, destination)
         except DestinationError as error:
             prepared.unusable[name] = error
             continue
+        _clean(archive, destination, prepared)
         prepared.is_incomplete |= is_added
         if report is not None:
             prepared.rebuilt[name] = report
@@ -85,10 +87,14 @@ def _take_over(archive: Archive, destination: Destination) -> RebuildReport | No
     return report
 
 
-def _clean(archive: Archive, destination: Destination) -> None:
+def _clean(archive: Archive, destination: Destination, prepared: Prepared) -> None:
     """Remove what dead uploads left, once a day: looking for it reads the whole listing."""
     now = archive.clock()
     last = ledger.cleaned_at(archive.index, destination.name)
     if last is None or now - last >= CLEAN_EVERY:
-        destination.clean(LEFTOVER_SECONDS)
+        try:
+            destination.clean(LEFTOVER_SECONDS)
+        except DestinationError as error:
+            prepared.warnings.append(f"leftovers were not looked for: {error}")
+            return
         ledger.remember_cleaning(archive.index, destination.name, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from archiver.actions.archive import Account, Archive, Unusable
 from archiver.actions.forecast import forecast
@@ -35,6 +35,7 @@ def run(
     summary.accounts = {
         name: AccountSummary(provider=account.provider.name) for name, account in accounts.items()
     }
+    _check_daily(archive, summary.started_at)
     if ledger.last_run_died(archive.index):
         captured.suspect_all(archive.index)
     ledger.start_run(archive.index, summary.run_id, summary.started_at)
@@ -48,12 +49,21 @@ def run(
     return summary
 
 
+def _check_daily(archive: Archive, now: datetime) -> None:
+    """Read the whole index in the first run of a day: a damaged page may be met by nobody else."""
+    last = ledger.last_started_at(archive.index)
+    if last is not None and last.date() != now.date():
+        archive.index.check()
+
+
 def _make_ready(
     archive: Archive, options: RunOptions, observer: Observer, summary: RunSummary
 ) -> Archive:
     """Prepare the destinations and the index; returns the archive with what can be used."""
     prepared = prepare(archive)
     summary.rebuilt = {name: report.sidecars for name, report in prepared.rebuilt.items()}
+    for line in prepared.warnings:
+        summary.add_problem(line)
     for name, error in prepared.unusable.items():
         summary.destinations_failed[name] = str(error)
         observer.destination_failed(name, error)

@@ -83,6 +83,7 @@ def _numbers(one: AccountAudit) -> Mapping[str, object]:
         "listed_ever": one.listed_ever,
         "provider_total": one.provider_total,
         "not_listed": one.not_listed,
+        "unreadable": one.unreadable,
     }
 
 

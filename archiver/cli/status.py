@@ -68,10 +68,11 @@ def command(settings: Settings, as_json: bool) -> int:
 
 def _forecasts(config: Config, index: Index, now: datetime) -> dict[str, Forecast]:
     from archiver.actions.forecast import forecast
+    from archiver.config.load import hourly_budget
 
     return {
         name: forecast(
-            index, name, provider, every, config.accounts[name].requests_per_hour or 0, now
+            index, name, provider, every, hourly_budget(config, name), now
         )
         for name, (provider, every) in config.poll_intervals.items()
     }

@@ -19,7 +19,7 @@ from archiver.config.problems import describe, find_empty
 from archiver.config.schema import Config, ScheduleSection, config_model
 from archiver.errors import ConfigInvalid
 from archiver.providers import PROVIDERS
-from archiver.providers.base import Parameters, Provider
+from archiver.providers.base import Capabilities, Parameters, Provider
 from archiver.units import format_duration
 
 ENVIRONMENT_PREFIX = "ARCHIVER__"
@@ -232,12 +232,24 @@ def _looks_away(schedule: ScheduleSection, retention: timedelta) -> bool:
 
 def _retention(config: Config, name: str) -> timedelta | None:
     """How long files stay: the user's word, else what the provider says of such an account."""
+    return config.accounts[name].retention or capabilities_of(config, name).retention
+
+
+def capabilities_of(config: Config, name: str) -> Capabilities:
+    """Tell what the provider of an account can do for it; nothing is connected to."""
     options = config.accounts[name]
-    if options.retention is not None:
-        return options.retention
     module: Any = import_module(PROVIDERS[options.provider])
     found: Provider = module.open_provider(name, options, _NoApi())
-    return found.capabilities.retention
+    return found.capabilities
+
+
+def hourly_budget(config: Config, name: str) -> int:
+    """How many requests an hour an account may make in the long run; 0 means no limit."""
+    options, limits = config.accounts[name], capabilities_of(config, name)
+    an_hour, a_day = options.requests_per_hour, options.requests_per_day
+    an_hour = limits.requests_per_hour if an_hour is None else an_hour
+    a_day = limits.requests_per_day if a_day is None else a_day
+    return min((one for one in (an_hour, a_day // 24) if one), default=0)
 
 
 class _NoApi:

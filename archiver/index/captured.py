@@ -15,10 +15,17 @@ from sqlite_utils import Database
 
 from archiver import keys
 from archiver.index.database import Index
-from archiver.index.listed import last_number, next_ordinal
-from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
-from archiver.model import Asset, Generation, Kind, Link, Media, Missing, Receipt, State
-from archiver.states import ASSETS, GENERATIONS, MISSING_EVENTS, RESTING_STATES, Event, after
+from archiver.index.rows import stamp, stamp_or_none
+from archiver.model import Media, Missing, Receipt, State
+from archiver.states import (
+    ASSETS,
+    DUE_STATES,
+    GENERATIONS,
+    MISSING_EVENTS,
+    RESTING_STATES,
+    Event,
+    after,
+)
 
 SIDECAR = ""
 """The asset key under which the copies of a generation's sidecar are recorded."""
@@ -55,7 +62,7 @@ def record(index: Index, number: int, captured: Captured, now: datetime) -> Stat
             _record_media(db, number, media, states[media.key])
         for missing in captured.missing:
             _record_missing(db, number, missing, states[missing.key])
-        _record_receipts(db, number, captured.receipts)
+        _record_receipts(db, number, captured.receipts, proven_at=None, fault=None)
         row = next(
             db.query("SELECT state, fingerprint FROM generations WHERE number = ?", [number])
         )
@@ -64,7 +71,8 @@ def record(index: Index, number: int, captured: Captured, now: datetime) -> Stat
         is_other = row["fingerprint"] != captured.fingerprint or _has_pending(db, number)
         if state in (State.ARCHIVED, State.LOST) and is_other:
             changed = after(GENERATIONS, state, Event.CHANGED)
-            db.table("generations").update(number, {"state": changed, "next_try_at": stamp(now)})
+            again = {"state": changed, "next_try_at": stamp(now), "is_secured": 0}
+            db.table("generations").update(number, again)
         return state
 
 
@@ -74,7 +82,7 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
         "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
         " archived_at = COALESCE(:archived_at, archived_at),"
         " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
-        " misses = :misses,"
+        " misses = :misses, is_secured = :is_secured,"
         " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
         " WHERE number = :number",
         {
@@ -84,6 +92,7 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
             "next_try_at": stamp_or_none(next_try_at),
             "archived_at": stamp_or_none(captured.archived_at),
             "misses": captured.misses,
+            "is_secured": int(_is_secured(db, number, state)),
         },
     )
 
@@ -91,6 +100,12 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
 def _asset_states(db: Database, number: int) -> dict[str, State]:
     rows = db.query("SELECT key, state FROM assets WHERE generation = ?", [number])
     return {row["key"]: State(row["state"]) for row in rows}
+
+
+def _is_secured(db: Database, number: int, state: State) -> bool:
+    """Whether nothing has to be fetched any more: what is missing is a copy, or a sidecar."""
+    states = set(_asset_states(db, number).values())
+    return state is State.ARCHIVED or (bool(states) and not states & DUE_STATES)
 
 
 def _has_pending(db: Database, number: int) -> bool:
@@ -130,99 +145,6 @@ def retry_all(index: Index, now: datetime) -> None:
         db.execute("UPDATE generations SET ask_at = NULL WHERE ask_at IS NOT NULL")
 
 
-def adopt(
-    index: Index,
-    generation: Generation,
-    stem: str,
-    captured: Captured,
-) -> None:
-    """Take over a generation from its sidecar, as when the index is made anew.
-
-    Called again for another destination's sidecar of the same generation it adds what that one
-    knows more: a file that one destination holds is not missing because another lacks it.
-    """
-    with index.transaction() as db:
-        row = db.execute(
-            "SELECT number, stem FROM generations WHERE account = ? AND id = ?",
-            [generation.account, generation.id],
-        ).fetchone()
-        number = row[0] if row else _adopt_generation(db, generation, stem, captured)
-        if row is not None:
-            if row[1] != stem:
-                raise ValueError(f"{generation.id} has another sidecar already, at {row[1]}")
-            _adopt_more(db, number, generation, stem, captured)
-        _record_receipts(db, number, captured.receipts)
-
-
-def _adopt_generation(db: Database, generation: Generation, stem: str, captured: Captured) -> int:
-    columns = {
-        **generation_row(generation),
-        "state": after(GENERATIONS, None, captured.event).value,
-        "reason": captured.reason,
-        "stem": stem,
-        "stem_folded": keys.fold(stem),
-        "deadline_at": stamp_or_none(generation.expires_at),
-        "archived_at": stamp_or_none(captured.archived_at),
-        "next_try_at": stamp_or_none(captured.next_try_at),
-    }
-    number = last_number(db.table("generations").insert(columns))
-    entries: tuple[Media | Missing, ...] = (*captured.media, *captured.missing)
-    for position, entry in enumerate(entries):
-        _adopt_asset(db, number, entry, position, stem)
-    return number
-
-
-def _adopt_more(
-    db: Database, number: int, generation: Generation, stem: str, captured: Captured
-) -> None:
-    """Add a further sidecar's files to a known generation, and judge its state anew.
-
-    What was committed tells more than a listing: its words replace those of a pending row.
-    """
-    row = next(db.query("SELECT state FROM generations WHERE number = ?", [number]))
-    if row["state"] == State.PENDING:
-        db.table("generations").update(number, generation_row(generation))
-    states = _asset_states(db, number)
-    entries: tuple[Media | Missing, ...] = (*captured.media, *captured.missing)
-    for entry in entries:
-        if entry.key not in states:
-            _adopt_asset(db, number, entry, len(states), stem)
-        elif isinstance(entry, Media) and states[entry.key] is not State.ARCHIVED:
-            _record_media(db, number, entry, states[entry.key])
-    if {*_asset_states(db, number).values()} <= {State.ARCHIVED, State.EXCLUDED}:
-        secured = {
-            "state": after(GENERATIONS, State(row["state"]), Event.SECURED).value,
-            "reason": None,
-            "archived_at": stamp_or_none(captured.archived_at),
-            "next_try_at": stamp_or_none(captured.next_try_at),
-        }
-        db.table("generations").update(number, secured)
-
-
-def _adopt_asset(
-    db: Database, number: int, entry: Media | Missing, position: int, stem: str
-) -> None:
-    if isinstance(entry, Media):
-        ordinal = keys.read_ordinal(stem, entry.path)
-    else:
-        ordinal = next_ordinal(db, number, entry.role)
-    source_url = entry.source_url if isinstance(entry, Media) else None
-    asset = Asset(
-        key=entry.key,
-        role=entry.role,
-        kind=entry.kind if isinstance(entry, Media) else Kind.OTHER,
-        sources=(Link(url=source_url),) if source_url else (),
-        original_name=entry.original_name if isinstance(entry, Media) else None,
-    )
-    columns = {**asset_row(asset, position), "generation": number, "ordinal": ordinal}
-    state = after(ASSETS, None, Event.LISTED)
-    db.table("assets").insert({**columns, "state": state.value})
-    if isinstance(entry, Media):
-        _record_media(db, number, entry, state)
-    else:
-        _record_missing(db, number, entry, state)
-
-
 def _record_media(db: Database, number: int, media: Media, before: State) -> None:
     db.table("assets").update(
         (number, media.key),
@@ -257,7 +179,10 @@ def _record_missing(db: Database, number: int, missing: Missing, before: State) 
     )
 
 
-def _record_receipts(db: Database, number: int, receipts: Sequence[tuple[str, Receipt]]) -> None:
+def _record_receipts(
+    db: Database, number: int, receipts: Sequence[tuple[str, Receipt]], **now: None
+) -> None:
+    """Write receipts; `now` resets what was known of the copies, where new files replaced them."""
     db.table("copies").upsert_all(
         (
             {
@@ -271,6 +196,7 @@ def _record_receipts(db: Database, number: int, receipts: Sequence[tuple[str, Re
                 "verified": receipt.verified,
                 "etag": receipt.etag,
                 "version_id": receipt.version_id,
+                **now,
             }
             for key, receipt in receipts
         ),

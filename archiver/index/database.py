@@ -47,7 +47,8 @@ class _UpsertingDatabase(Database):
 class Index:
     """A handle on the open index. Thread-safe: every use holds the one lock.
 
-    Only the holder of the run lock writes; other processes read beside it (WAL).
+    The holder of the run lock writes, and `verify` what it has proven, a short transaction at a
+    time; other processes read beside them (WAL).
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -62,8 +63,7 @@ class Index:
         """
         with self._lock:
             if self._db.conn.in_transaction:
-                with self._db.atomic():
-                    yield self._db
+                yield from self._part()
                 return
             self._db.conn.execute("BEGIN IMMEDIATE")
             try:
@@ -72,6 +72,31 @@ class Index:
             except BaseException:
                 self._db.conn.rollback()
                 raise
+
+    @contextmanager
+    def scratch(self) -> Iterator[Database]:
+        """Write temporary tables only: no other process has to wait."""
+        with self._lock:
+            self._db.conn.execute("BEGIN")
+            try:
+                yield self._db
+                self._db.conn.execute("COMMIT")
+            except BaseException:
+                self._db.conn.rollback()
+                raise
+
+    def _part(self) -> Iterator[Database]:
+        """A part that is taken back alone; parts in parts may share the name."""
+        connection = self._db.conn
+        connection.execute("SAVEPOINT part")
+        try:
+            yield self._db
+        except BaseException:
+            if connection.in_transaction:  # else SQLite has taken everything back by itself
+                connection.execute("ROLLBACK TO part")
+                connection.execute("RELEASE part")
+            raise
+        connection.execute("RELEASE part")
 
     def migrate(self) -> None:
         """Bring the schema up to date; the write lock is taken only when there is something to do.
@@ -100,6 +125,16 @@ class Index:
     def row(self, sql: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Read the first row of a query, or None."""
         return next(iter(self.rows(sql, values)), None)
+
+    def check(self) -> None:
+        """Read every page of the file, and raise sqlite3.DatabaseError when it is damaged.
+
+        Other statements notice only what they happen to touch.
+        """
+        row = self.row("PRAGMA quick_check(1)")
+        told = next(iter((row or {}).values()), None)
+        if told != "ok":
+            raise sqlite3.DatabaseError(f"the file is damaged: {told}")
 
     def fill_from(self, source: sqlite3.Connection) -> None:
         """Replace all content by that of another index."""

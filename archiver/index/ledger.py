@@ -266,6 +266,12 @@ def last_run_died(index: Index) -> bool:
     return row is not None and row["ended_at"] is None
 
 
+def last_started_at(index: Index) -> datetime | None:
+    """Tell when the last run began, however it ended."""
+    row = index.row("SELECT MAX(started_at) AS last FROM runs")
+    return None if row is None else unstamp(row["last"])
+
+
 def start_run(index: Index, run_id: str, now: datetime) -> None:
     """Write that a run began."""
     with index.transaction() as db:

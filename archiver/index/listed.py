@@ -103,7 +103,8 @@ def _take_back(db: Database, number: int, values: Mapping[str, str]) -> None:
     row = next(db.query("SELECT state FROM generations WHERE number = ?", [number]))
     state = after(GENERATIONS, State(row["state"]), Event.WANTED)
     if state is State.PENDING:
-        db.table("generations").update(number, {"state": state, "next_try_at": values["now"]})
+        due = {"state": state, "next_try_at": values["now"], "is_secured": 0}
+        db.table("generations").update(number, due)
 
 
 def move_deadlines(index: Index, account: str, retention: timedelta | None) -> None:
@@ -231,6 +232,7 @@ def _standing(listed: Listed, state: State, now: datetime) -> dict[str, object]:
         "state": state.value,
         "reason": listed.excluded_because,
         "next_try_at": stamp(now) if state is State.PENDING else None,
+        "is_secured": 0,
     }
 
 

@@ -2,7 +2,8 @@
 
 Times are text in UTC with microseconds, so that they sort and compare as text. `number` is the
 row number of a generation and joins the tables; (account, id) is its identity. A generation is
-due when `next_try_at` is set and past, whatever its state. A copy was last read back, and found
+due when `next_try_at` is set and past, whatever its state; it `is_secured` when no file is left
+to be fetched from the provider. A copy was last read back, and found
 right, at `proven_at`; `fault` is what was wrong when it was looked at since. `strays` are files
 at a destination that no copy accounts for.
 """
@@ -43,6 +44,7 @@ CREATE TABLE generations (
     archived_at TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     misses INTEGER NOT NULL DEFAULT 0,
+    is_secured INTEGER NOT NULL DEFAULT 0,
     next_try_at TEXT,
     ask_at TEXT,
     may_be_committed INTEGER NOT NULL DEFAULT 0,
@@ -51,7 +53,8 @@ CREATE TABLE generations (
 );
 CREATE INDEX generations_due
     ON generations (
-        COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'), created_at, number
+        is_secured, COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'),
+        created_at, number
     )
     WHERE next_try_at IS NOT NULL;
 CREATE INDEX generations_unsecured ON generations (account, deadline_at)

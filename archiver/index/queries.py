@@ -97,14 +97,15 @@ def due(
 ) -> list[tuple[int, str]]:
     """Name what is to be captured now as (number, account), the least time to loss first.
 
-    That is the deadline, then the end of a link; without either what was made first.
+    That is the deadline, then the end of a link; without either what was made first. What some
+    destination holds already, and others lack, can wait.
     """
     rows = index.rows(
         "SELECT number, account FROM generations WHERE next_try_at IS NOT NULL"
         " AND next_try_at <= :now"
         " AND account IN (SELECT value FROM json_each(:accounts))"
         " AND number NOT IN (SELECT value FROM json_each(:claimed))"
-        " ORDER BY COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'),"
+        " ORDER BY is_secured, COALESCE(deadline_at, '9999'), COALESCE(link_expires_at, '9999'),"
         " created_at, number LIMIT :limit",
         {
             "now": stamp(now),
@@ -114,6 +115,16 @@ def due(
         },
     )
     return [(int(str(row["number"])), str(row["account"])) for row in rows]
+
+
+def is_any_unsecured(index: Index, now: datetime) -> bool:
+    """Tell whether something is due that only its provider has."""
+    row = index.row(
+        "SELECT 1 FROM generations WHERE next_try_at IS NOT NULL AND next_try_at <= :now"
+        " AND is_secured = 0 LIMIT 1",
+        {"now": stamp(now)},
+    )
+    return row is not None
 
 
 def in_progress(index: Index, account: str, now: datetime) -> list[str]:

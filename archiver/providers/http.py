@@ -150,7 +150,7 @@ class HttpApi:
         if 300 <= status < 400:
             target = _host_of(headers.get("location", ""))
             says = f"{where} redirects to {target}: if the API moved, set base_url"
-        return _for_good(status, says, is_html=_is_html(body))
+        return _for_good(status, says, is_api=_is_object(body))
 
     def _read_body(self, path: str, answer: httpx.Response) -> bytes:
         """Read a body that is bounded in bytes and, against a server that trickles, in time."""
@@ -212,13 +212,21 @@ def _parse_json(body: bytes, where: str) -> object:
         ) from None
 
 
-def _for_good(status: int, says: str, *, is_html: bool) -> ProviderError:
-    """Make the error of an answer that stays; a web server's 404 page proves nothing gone."""
+def _for_good(status: int, says: str, *, is_api: bool) -> ProviderError:
+    """Make the error of an answer that stays; a web server's own 404 proves nothing gone."""
     if status in (401, 403):
         return CredentialsRejected(f"{says}; check the account's api_key", http_status=status)
-    if status in (404, 410) and not is_html:
+    if status in (404, 410) and is_api:
         return GenerationNotFound(says, http_status=status)
     return AnswerInvalid(says, http_status=status)
+
+
+def _is_object(body: bytes) -> bool:
+    """Tell the API's own word, a JSON object, from what some gateway before it says."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_html(body: bytes) -> bool:

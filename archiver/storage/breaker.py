@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 
 from archiver.errors import DestinationUnavailable
 from archiver.model import Digest, Receipt, Stored
-from archiver.storage.base import Chunk, Destination, Upload
+from archiver.storage.base import Chunk, Created, Destination, Upload
 
 MAX_FAILURES = 5
 MAX_LOST_SECONDS = 30.0
@@ -25,7 +26,8 @@ class Breaker:
 
     Only what makes it unavailable counts, while it is written or looked at; one committed file
     forgives all, and so does `prepare`, with which every run begins. While it is out, nothing is
-    asked of it. `failed` counts what it did not take since then, `last_error` says why.
+    asked of it. `failed` counts what it did not take since then, `last_error` says why;
+    `busy_seconds` adds up how long all threads waited for it.
     """
 
     def __init__(
@@ -44,16 +46,26 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._lost_seconds = 0.0
+        self._is_left_out = False
+        self.busy_seconds = 0.0
 
     @property
     def is_out(self) -> bool:
         """Whether it is left out until it is prepared again."""
-        return self._failures >= self._max_failures or self._lost_seconds >= MAX_LOST_SECONDS
+        is_failing = self._failures >= self._max_failures
+        return is_failing or self._is_left_out or self._lost_seconds >= MAX_LOST_SECONDS
+
+    def leave_out(self, reason: str) -> None:
+        """Take no more files until it is prepared again, though it does not fail."""
+        with self._lock:
+            self._is_left_out = True
+            self.last_error = DestinationUnavailable(reason)
 
     def prepare(self) -> None:
         """Keep the port's promise, and begin to trust it again."""
         self.forgive()
         self.failed, self.last_error = 0, None
+        self._is_left_out, self.busy_seconds = False, 0.0
         self._destination.prepare()
 
     def begin(self, key: str, media_type: str) -> WatchedUpload:
@@ -75,6 +87,9 @@ class Breaker:
                 self._failures += 1
                 self._lost_seconds += self._clock() - began_at
             raise
+        finally:
+            with self._lock:
+                self.busy_seconds += self._clock() - began_at
 
     def _refuse_if_out(self) -> None:
         if not self.is_out:
@@ -82,14 +97,24 @@ class Breaker:
         with self._lock:
             self.failed += 1
         raise DestinationUnavailable(
-            f"{self.name} keeps failing, so it is left out for the rest of this run; the next one "
-            f"brings what it lacks: {self.last_error}"
+            f"{self.name} is left out for the rest of this run; the next one brings what it lacks: "
+            f"{self.last_error}"
         )
 
     def forgive(self) -> None:
         """Forget the failures: it works."""
         with self._lock:
             self._failures, self._lost_seconds = 0, 0.0
+
+    def create(self, key: str, body: bytes, media_type: str) -> Created:
+        """Keep the port's promise; refuses at once while it is out."""
+        with self.watching():
+            return self._destination.create(key, body, media_type)
+
+    def set_aside(self, key: str, aside_key: str) -> None:
+        """Keep the port's promise; refuses at once while it is out."""
+        with self.watching():
+            self._destination.set_aside(key, aside_key)
 
     def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
         """Keep the port's promise; refuses at once while it is out."""
@@ -104,6 +129,14 @@ class Breaker:
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Keep the port's promise."""
         return self._destination.list(prefix)
+
+    def as_of(self, moment: datetime) -> Destination:
+        """Keep the port's promise."""
+        return self._destination.as_of(moment)
+
+    def request_thaw(self, key: str, days: int) -> None:
+        """Keep the port's promise."""
+        self._destination.request_thaw(key, days)
 
     def clean(self, older_than_seconds: float) -> int:
         """Keep the port's promise."""

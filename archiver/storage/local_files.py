@@ -13,6 +13,7 @@ from archiver.errors import DestinationUnavailable
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.storage.checks import is_key
 
+_LOST_AND_FOUND = "lost+found"
 _LEFTOVER = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}\d+-[0-9a-f]{{16}}")
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 _HINTS = {
@@ -61,7 +62,8 @@ def sync_folder(path: str) -> None:
 def files_below(root: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Name all regular files below a folder with their keys; one directory a level is open.
 
-    Links are not followed, and folders that no key can name are not entered.
+    Links are not followed, and folders that no key can name are not entered; nor is the
+    `lost+found` of a disk's root, which only root may read.
     """
     levels: list[tuple[str, os._ScandirIterator[str]]] = []
     try:
@@ -75,7 +77,7 @@ def files_below(root: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]
             key = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_file(follow_symlinks=False):
                 yield key, entry
-            elif entry.is_dir(follow_symlinks=False) and is_key(key):
+            elif entry.is_dir(follow_symlinks=False) and is_key(key) and key != _LOST_AND_FOUND:
                 _enter(levels, root, key)
     finally:
         for _, entries in levels:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archiver.index import Index, captured, queries
+from archiver.index import Index, adopted, captured, queries
 from archiver.index.captured import Captured
 from archiver.index.rows import Known
 from archiver.model import Generation, Missing, State
@@ -180,7 +180,7 @@ def test_a_sidecar_brings_back_all_that_it_tells(index: Index) -> None:
     """Facts, files, what is missing, and where the numbering goes on."""
     generation, outcome = sidecar_of(index, make_missing(MASK, State.EXCLUDED))
 
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
 
     one = known(index)
     assert generation == replace(one.generation, assets=())
@@ -198,10 +198,10 @@ def test_a_sidecar_brings_back_all_that_it_tells(index: Index) -> None:
 def test_a_sidecar_that_is_read_twice_changes_nothing(index: Index) -> None:
     """A rebuild that was cut off begins anew."""
     generation, outcome = sidecar_of(index)
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
     before = known(index), places(index, known(index))
 
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
 
     assert before == (known(index), places(index, known(index)))
 
@@ -209,11 +209,11 @@ def test_a_sidecar_that_is_read_twice_changes_nothing(index: Index) -> None:
 def test_a_second_destination_adds_its_receipts(index: Index) -> None:
     """The same files at another place."""
     generation, outcome = sidecar_of(index)
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
     before = known(index)
     elsewhere = [(key, replace(one, destination="vault")) for key, one in outcome.receipts]
 
-    captured.adopt(index, generation, STEM, replace(outcome, receipts=tuple(elsewhere)))
+    adopt(index, generation, STEM, replace(outcome, receipts=tuple(elsewhere)))
 
     assert before == known(index)
     assert {"disk", "vault"} == {place for _, place in places(index, before)}
@@ -233,9 +233,9 @@ def test_what_one_destination_holds_is_not_missing_because_another_lacks_it(inde
         next_try_at=NOW,
     )
 
-    captured.adopt(index, generation, STEM, lacking)
+    adopt(index, generation, STEM, lacking)
     assert State.FAILED == known(index).state
-    captured.adopt(index, generation, STEM, whole)
+    adopt(index, generation, STEM, whole)
 
     assert State.ARCHIVED == known(index).state
     assert set(whole.media) == {asset.media for asset in known(index).assets}
@@ -245,11 +245,11 @@ def test_what_one_destination_holds_is_not_missing_because_another_lacks_it(inde
 def test_a_second_sidecar_of_the_same_generation_is_refused(index: Index, other: str) -> None:
     """Two places for one generation's files: a person has to look, and nothing is mixed up."""
     generation, outcome = sidecar_of(index)
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
     before = known(index)
 
     with pytest.raises(ValueError, match="another sidecar already"):
-        captured.adopt(index, generation, other, outcome)
+        adopt(index, generation, other, outcome)
 
     assert before == known(index)
 
@@ -260,7 +260,7 @@ def test_a_failed_generation_of_a_sidecar_is_tried_again(index: Index) -> None:
         index, make_missing(MASK), state=State.FAILED, reason="503", next_try_at=NOW
     )
 
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
 
     assert [(known(index).number, "studio")] == queries.due(index, ["studio"], NOW, [], 10)
 
@@ -268,7 +268,7 @@ def test_a_failed_generation_of_a_sidecar_is_tried_again(index: Index) -> None:
 def test_a_new_listing_of_an_adopted_generation_fits_its_files(index: Index) -> None:
     """The files are recognised by their keys, and a further one gets a name of its own."""
     generation, outcome = sidecar_of(index)
-    captured.adopt(index, generation, STEM, outcome)
+    adopt(index, generation, STEM, outcome)
 
     record(index, make(assets=(OUTPUT, SECOND, THUMBNAIL)), now=LATER)
 

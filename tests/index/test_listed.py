@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from archiver.index import Index, captured, ledger, listed, queries
+from archiver.index import Index, adopted, captured, ledger, listed, queries
 from archiver.index.queries import Filters
 from archiver.model import Cost, Failure, Kind, Link, Role, State, Status
 from tests.index.making import (
@@ -207,7 +207,7 @@ def test_what_was_adopted_keeps_its_state_when_it_is_first_listed(
         db.execute("DELETE FROM generations")
     next_try_at = None if state is State.LOST else ENDS_AT
     outcome = replace(outcome, next_try_at=next_try_at)
-    captured.adopt(index, replace(one.generation, assets=()), one.stem, outcome)
+    adopt(index, replace(one.generation, assets=()), one.stem, outcome)
 
     [seen] = record(index, make(), now=LATER)
 

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Mood = Literal["works", "refuses", "hangs"]
+Mood = Literal["works", "refuses", "hangs", "dawdles"]
+DAWDLING_SECONDS = 0.4
 _REFUSAL = b"<Error><Code>AccessDenied</Code><Message>not today</Message></Error>"
 _UPLOAD = b"<R><UploadId>u1</UploadId></R>"
 _EMPTY_LIST = b"<R><IsTruncated>false</IsTruncated></R>"
@@ -78,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif mood == "refuses":
             self._send(403, _REFUSAL)
         elif is_put:
+            if mood == "dawdles":
+                store.closing.wait(DAWDLING_SECONDS)
             store.objects[parts.path] = body
             self._send(200, b"", ETag=_tag(body))
         elif self.command == "POST":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from archiver.cli.forecasting import tell
 from archiver.config import load_config
 from archiver.index import queries
 from archiver.index.rows import Known
+from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import State
 from archiver.simulator import Recipe, Simulator, faults
 from archiver.simulator.item import Item
 from archiver.wiring import open_accounts, open_archive, open_engine, run_options
 from tests.conftest import require
 from tests.stories.house import ACCOUNTS, id_of, media_tree
+from tests.stories.small_store import small_store
 from tests.torture.quarter import Clock, Hurried, Watcher
 
 PLAIN = Recipe().plain(size_bytes=4096)
@@ -37,6 +41,8 @@ class Household:
         self.folder, self.simulator, self.clock = folder, simulator, clock
         self.keys: dict[str, str] = {}
         self.extra = ""
+        self.per_hour = dict.fromkeys(ACCOUNTS, 0)
+        self.patience_seconds = 60.0
 
     def add(self, account: str, *, age: timedelta = timedelta(0), **fields: object) -> Item:
         """Let an account make something, a while ago."""
@@ -53,6 +59,7 @@ class Household:
             open_accounts(config, archive.index, (), Hurried(self.clock), self.clock) as opened,
         ):
             chosen: RunOptions = run_options(config, **options)  # type: ignore[arg-type]
+            chosen = replace(chosen, patience_seconds=self.patience_seconds)
             engine = open_engine(config, Hurried())
             return run(archive, opened.usable, opened.unusable, engine, chosen, Watcher())
 
@@ -88,7 +95,7 @@ class Household:
                 f'base_url = "{self.simulator.base_url(provider)}"\n'
                 f'api_key = "{self.keys.get(name, self.simulator.api_key(provider))}"\n'
                 f'retention = "{RETENTION[name]}"\nevery = "15m"\n'
-                "requests_per_minute = 0\nrequests_per_hour = 0\n"
+                f"requests_per_minute = 0\nrequests_per_hour = {self.per_hour[name]}\n"
             )
         path = self.folder / "config.toml"
         path.write_text("\n".join(parts), encoding="utf-8")
@@ -331,3 +338,70 @@ def test_what_one_destination_holds_is_no_coming_loss(home: Household) -> None:
     assert State.FAILED is home.known(item).state
     assert 1 == len(home.media_paths(200))
     assert all(3 == one.exit_code and [] == one.forecasts for one in summaries)
+
+
+def test_used_up_budget_holds_up_nothing_that_needs_no_question(home: Household) -> None:
+    """Twenty files behind links that were listed; the history alone takes the whole hour."""
+    home.per_hour["box"] = 2
+    for number in range(20):
+        home.add("box", age=timedelta(minutes=number))
+
+    summary = home.run()
+
+    assert 20 == summary.accounts["box"].archived
+    assert 2 == home.simulator.requests.count("neuralbox")
+    again = home.run()
+    assert 3 == again.exit_code, "the budget is used up, so nobody knows what is new"
+    assert "budget" in str(again.accounts["box"].error)
+    home.per_hour["box"] = 0
+    assert 0 == home.run().exit_code
+
+
+def test_files_that_the_api_itself_serves_count_against_its_budget(home: Household) -> None:
+    """And its 429 pauses them with everything else of the account."""
+    home.per_hour["farm"] = 4
+    for number in range(12):
+        home.add("farm", age=timedelta(minutes=number))
+
+    home.run()
+    assert 4 == home.simulator.requests.count("oxen")
+
+    home.run(retries_now=True)
+    assert 4 == home.simulator.requests.count("oxen")
+
+
+def test_slow_store_holds_the_others_up_for_so_long_and_no_longer(home: Household) -> None:
+    """It is left out while something is to be fetched, and caught up from the good copy."""
+    for number in range(30):
+        home.add("box", age=timedelta(minutes=number))
+    with small_store() as store:
+        store.mood = "dawdles"
+        home.extra = f"[destinations.vault]\n{store.toml}\n"
+        home.patience_seconds = 1.0
+
+        summary = home.run()
+
+        assert 30 == len(media_tree(home.folder / "disk"))
+        assert "slower than disk" in summary.destinations_failed["vault"]
+        assert 30 == home.simulator.requests.count("media")
+        store.mood = "works"
+        assert 0 == home.run(retries_now=True).exit_code
+        assert 30 == home.simulator.requests.count("media")
+        assert 30 == sum(name.endswith(".png") for name in store.objects)
+
+
+def test_what_dead_uploads_left_is_cleaned_by_a_run(home: Household) -> None:
+    """Once a day, when it is a day old."""
+    home.add("box")
+    home.run()
+    left = home.folder / "disk" / "neuralbox" / f"{TEMPORARY_PREFIX}4194304-0123456789abcdef"
+    left.write_bytes(b"half a file")
+    os.utime(left, (0, 0))
+
+    home.clock.pass_by(2 * HOUR)
+    home.run()
+    assert left.exists()
+    home.clock.pass_by(DAY)
+    home.run()
+
+    assert not left.exists()

@@ -234,7 +234,7 @@ def test_item_that_finishes_days_later_deep_in_the_list_is_archived_without_a_sw
     ground: Ground, provider: str, outcome: Any
 ) -> None:
     """What was in progress is asked for by id until it ends, however deep it lies by then."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin_archived(ground, provider)
     slow = ground.simulator.world.add(provider, state="processing", recipe=SMALL)
     pass_days(ground, provider, 1)
@@ -272,7 +272,7 @@ def test_item_that_surfaces_late_is_archived_at_once_where_the_total_tells(
     ground: Ground, provider: str
 ) -> None:
     """A total that grew by more than what was found sends the walk on."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     begin_archived(ground, provider)
     world = ground.simulator.world
     world.add(provider, created_at=ground.clock() - timedelta(days=ITEMS + 5), recipe=SMALL)
@@ -289,7 +289,7 @@ def test_provider_whose_clock_disagrees_loses_nothing(
     ground: Ground, provider: str, hours: int
 ) -> None:
     """Times of creation in the future or far in the past neither stop a walk nor hide a row."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     ground.simulator.world.retention = dict.fromkeys(PROVIDERS)
     begin_archived(ground, provider)
 
@@ -311,7 +311,7 @@ def test_provider_whose_clock_disagrees_loses_nothing(
 @pytest.mark.parametrize("dies_at", sample([1, 2, 3], 2))
 def test_interrupted_first_walk_leaves_no_gap(ground: Ground, provider: str, dies_at: int) -> None:
     """What a listing told before it broke off is kept, and the next run reads all of it."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin(ground, provider)
     adversary.dies_at = dies_at
 
@@ -331,7 +331,7 @@ def test_rows_deleted_where_an_interrupted_walk_would_go_on_leave_no_gap(
     ground: Ground, provider: str, deleted: int
 ) -> None:
     """The place at which a walk broke off may be gone when the next run comes back to it."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin(ground, provider, 4 * PAGE_SIZE + 1)
     adversary.dies_at = 4
     ground.run()
@@ -370,7 +370,7 @@ def test_stop_at_first_known_after_interrupted_runs_leaves_no_permanent_hole(
     ground: Ground, provider: str, times: int
 ) -> None:
     """New rows on a first page that is known now do not hide those behind it (the famous story)."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin_archived(ground, provider)
     for _ in range(2 * PAGE_SIZE + 2):
         ground.clock.advance(timedelta(hours=1))
@@ -394,7 +394,7 @@ def test_walks_that_break_off_one_after_the_other_leave_no_gap_between_them(
     ground: Ground, provider: str, dies_at: tuple[int, ...]
 ) -> None:
     """Each leaves a gap of its own, and all of them are closed, without waiting for a sweep."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     ground.simulator.world.retention = dict.fromkeys(PROVIDERS)
     adversary = begin(ground, provider, 6 * PAGE_SIZE)
     for page in dies_at:
@@ -462,7 +462,7 @@ def test_page_that_repeats_some_rows_of_another_sends_the_next_run_through_the_h
     ground: Ground, provider: str
 ) -> None:
     """Rows are counted once each: as many as the total says are not all of them."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin(ground, provider, 4 * PAGE_SIZE)
     rows: list[Any] = []
     adversary.edit[2] = lambda page: rows.extend(page) or page  # type: ignore[func-returns-value]
@@ -482,7 +482,7 @@ def test_total_that_is_always_too_large_costs_one_more_sweep_and_no_more(
     ground: Ground, provider: str
 ) -> None:
     """Twice the same number of rows that never come is how this provider counts."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin(ground, provider, 5 * PAGE_SIZE)
     adversary.totals = lambda total: total + 7
     for _ in range(2):
@@ -500,7 +500,7 @@ def test_unfinished_item_that_is_not_found_once_is_not_lost(
     ground: Ground, provider: str
 ) -> None:
     """One answer may be a slip; what ends well afterwards is archived."""
-    ground.sweep_every = "90d"
+    ground.sweep_every = "15d"
     adversary = begin_archived(ground, provider)
     slow = ground.simulator.world.add(provider, state="processing", recipe=SMALL)
     ground.run()
