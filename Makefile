@@ -15,8 +15,8 @@ demo: $(VENV)/run.installed                  ## archive four simulated providers
 test: $(VENV)/dev.installed                  ## run every test
 	ARCHIVER_TEST_REQUIRE=seaweedfs,media $(BIN)/pytest
 
-torture: $(VENV)/dev.installed               ## everything that the torture tests only sample
-	ARCHIVER_TORTURE=all ARCHIVER_TEST_REQUIRE=seaweedfs,media $(BIN)/pytest tests/torture tests/drills --timeout 1800 --dist worksteal
+torture: $(VENV)/dev.installed               ## all of what the torture tests sample; ONLY=FILE for one of them
+	ARCHIVER_TORTURE=all ARCHIVER_TEST_REQUIRE=seaweedfs,media $(BIN)/pytest $(ONLY) --timeout 3600 --dist worksteal
 
 check: $(VENV)/dev.installed                 ## lint, types, layers
 	$(BIN)/ruff check .
@@ -31,6 +31,7 @@ lock:                                        ## pin the requirements again (need
 	uv pip compile $(LOCK) --extra demo --extra build -o requirements/run.txt pyproject.toml
 	uv pip compile $(LOCK) --extra demo --extra build --group dev -o requirements/dev.txt pyproject.toml
 
+ONLY := tests/torture tests/drills
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
 clean:

@@ -69,6 +69,12 @@ SWEEPS = (
         points=("30+", *_each(1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610), "1+", "9+7"),
     ),
     Sweep(
+        name="quota-used-up",
+        calls="write",
+        action="error=EDQUOT",
+        points=("30+", *_each(2, 8, 34, 144, 610), "1+", "9+7"),
+    ),
+    Sweep(
         name="no-space-for-the-index",
         calls="pwrite64",
         action="error=ENOSPC",

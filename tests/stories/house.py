@@ -51,6 +51,7 @@ class House:
     destinations: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     bases: dict[str, str] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
     extra: str = ""
 
     def __post_init__(self) -> None:
@@ -68,8 +69,9 @@ class House:
 
     def write_config(self) -> None:
         """Write the config as the fields say now."""
+        required = f"require = {json.dumps(self.required)}\n" if self.required else ""
         parts = [
-            '[archive]\nstate_dir = "state"\n',
+            '[archive]\nstate_dir = "state"\n' + required,
             "[transfer]\nallow_private_hosts = true\n",
             self.extra,
         ]

@@ -212,3 +212,53 @@ def test_account_that_moved_to_another_provider_is_refused(house: House, option:
         'geminigen: set provider = "geminigen" again, and give the new account another name'
     ) in result.err
     assert 0 == asked.fired
+
+
+def test_second_run_may_wait_for_the_first(house: House) -> None:
+    """`--wait-lock` starts when the lock is free, and finds everything done."""
+    house.simulator.faults.add(faults.slow(0.8), host="media", times=None)
+    first = house.start("run")
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not media_tree(house.disk) and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+
+    assert 11 == house.run().exit_code
+    second = house.run("--wait-lock")
+
+    assert 0 == first.wait(PATIENCE_SECONDS)
+    first.communicate()
+    assert (0, 0) == (second.exit_code, second.document["media_requests"])
+    assert expected_hashes(house.simulator) == sorted(media_tree(house.disk).values())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_refused_link_is_refreshed_once_and_the_file_comes(house: House, status: int) -> None:
+    """Whatever word the media host has for a link that is over."""
+    house.simulator.faults.add(faults.status(status), host="media")
+
+    summary = house.run()
+
+    assert 0 == summary.exit_code, summary.err
+    assert expected_hashes(house.simulator) == sorted(media_tree(house.disk).values())
+    assert 1 == sum(record.status == status for record in house.simulator.requests)
+
+
+@pytest.mark.parametrize("required", ["disk", "vault"])
+def test_list_of_required_destinations_says_what_counts_as_captured(
+    house: House, store: SmallStore, required: str
+) -> None:
+    """With the store out all files are on the disk; whether that is enough is the user's word."""
+    house.destinations["vault"] = store.toml
+    house.required = [required]
+    assert 0 == house.run("--limit", "1").exit_code
+    store.mood = "refuses"
+
+    result = house.run()
+
+    states = {row["state"] for row in house.archiver("ls", "--json").lines}
+    assert expected_hashes(house.simulator) == sorted(media_tree(house.disk).values())
+    assert ("failed" in states) == (required == "vault")
+    assert 3 == result.exit_code, "a destination has to be caught up"
+    store.mood = "works"
+    after = house.run("--retry-now")
+    assert (0, 0) == (after.exit_code, after.document["media_requests"])
