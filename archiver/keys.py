@@ -20,6 +20,9 @@ from archiver.model import Generation, Kind, Role, Status
 
 DEFAULT_LAYOUT = "{provider}/{account}/{created:%Y/%m/%d}/{id}"
 SIDECAR_SUFFIX = ".json"
+XMP_SUFFIX = ".xmp"
+OWN_FOLDER = ".archiver/"
+"""What is not of a generation: the marker, and what was set aside."""
 MARKER_KEY = ".archiver/archive.json"
 QUARANTINE_PREFIX = ".archiver/quarantine/"
 """Where `repair` sets bad copies aside: listed like all files, and no part of any generation."""
@@ -164,6 +167,11 @@ def _make_sample(moment: datetime | None) -> Generation:
 
 def _render_date(moment: datetime | None, spec: str) -> str:
     return "undated" if moment is None else moment.strftime(spec)
+
+
+def make_xmp_key(path: str) -> str:
+    """Return where the XMP sidecar of a media file goes: beside it, under its whole name."""
+    return validate_key(f"{path}{XMP_SUFFIX}")
 
 
 def make_file_key(stem: str, role: Role, number: int, extension: str) -> str:

@@ -40,19 +40,19 @@ LOCK_NAME = "lock"
 
 
 @contextmanager
-def run_lock(state_dir: Path, *, wait: bool) -> Iterator[None]:
-    """Hold the lock of a state directory: a kernel lock, gone with its process."""
+def run_lock(state_dir: Path, *, wait: bool, name: str = LOCK_NAME) -> Iterator[None]:
+    """Hold a lock of a state directory: a kernel lock, gone with its process."""
     make_state_dir(state_dir)
-    lock = FileLock(state_dir / LOCK_NAME, timeout=-1 if wait else 0, fallback_to_soft=False)
+    lock = FileLock(state_dir / name, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
         raise LockHeld(
-            f"another run holds {state_dir / LOCK_NAME}; --wait-lock would wait for it"
+            f"another run holds {state_dir / name}; --wait-lock would wait for it"
         ) from None
     except OSError as error:
         raise ConfigInvalid(
-            f"{state_dir / LOCK_NAME} cannot be locked: {error.strerror}; "
+            f"{state_dir / name} cannot be locked: {error.strerror}; "
             "set archive.state_dir to a place that this user can write"
         ) from None
     try:
@@ -93,6 +93,7 @@ def open_archive(
             required=config.required_destinations,
             layout=config.archive.layout,
             roles=frozenset(config.transfer.roles),
+            writes_xmp=config.archive.xmp,
             clock=clock,
         )
 

@@ -27,7 +27,8 @@ class Archive:
     """An index and the destinations that hold the files.
 
     `destinations` are those that can be used now, `names` all that there are. `required` names
-    the destinations that must hold a file; empty means any one of them.
+    the destinations that must hold a file; empty means any one of them. `writes_xmp` adds an XMP
+    sidecar for photo tools to each media file.
     """
 
     index: Index
@@ -36,6 +37,7 @@ class Archive:
     required: frozenset[str]
     layout: str
     roles: frozenset[Role]
+    writes_xmp: bool = False
     clock: Clock = utc_now
 
     def is_enough(self, holding: Sequence[str] | frozenset[str]) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from archiver import keys, sidecar
+from archiver import keys, sidecar, xmp
 from archiver.actions.archive import Archive
 from archiver.errors import DestinationError, DestinationUnavailable, ProviderError
 from archiver.index import captured, queries
@@ -72,15 +72,9 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
     is_settled = not any(one.state is State.FAILED for one in missing)
     archived_at = known.archived_at or archive.clock()
     if progress.media or is_settled:
-        document = sidecar.encode(
-            sidecar.Sidecar(
-                generation=known.generation,
-                media=media,
-                missing=missing,
-                archived_at=archived_at,
-            )
-        )
-        complete = _put_sidecar(archive, known, progress, document, complete)
+        document = make_document(known, progress, archived_at)
+        described = media if archive.writes_xmp else ()
+        complete = _put_sidecar(archive, known, progress, document, complete, described)
     is_enough = archive.is_enough(complete)
     event, reason = _judge(known, missing, progress, is_settled and is_enough)
     is_all = is_settled and not progress.is_more_to_ask and event is not Event.TRY_FAILED
@@ -98,6 +92,16 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
     done = record(archive, known, progress, outcome)
     is_fault = not (is_settled and is_enough) and _is_destination_fault(missing, progress)
     return replace(done, is_destination_fault=is_fault)
+
+
+def make_document(known: Known, progress: Progress, archived_at: datetime) -> bytes:
+    """Write the sidecar as the index and what a try gathered say; equal input, equal bytes."""
+    media, missing = _everything(known, progress)
+    return sidecar.encode(
+        sidecar.Sidecar(
+            generation=known.generation, media=media, missing=missing, archived_at=archived_at
+        )
+    )
 
 
 def _is_destination_fault(missing: tuple[Missing, ...], progress: Progress) -> bool:
@@ -136,10 +140,12 @@ def _put_sidecar(
     progress: Progress,
     document: bytes,
     destinations: Iterable[str],
+    described: Sequence[Media],
 ) -> frozenset[str]:
     """The commit point: returns the destinations where the generation is now complete.
 
-    A destination that holds this very document already is left alone.
+    A destination that holds this very document already is left alone. The XMP sidecars of
+    `described` say nothing that the sidecar does not, so they have no receipts of their own.
     """
     sha256 = hashlib.sha256(document).hexdigest()
     done = {
@@ -148,13 +154,13 @@ def _put_sidecar(
         if copy.is_sidecar and copy.receipt.digest.sha256 == sha256
     }
     for name in sorted(frozenset(destinations) - done):
+        destination = archive.destinations[name]
         try:
-            receipt = put(
-                archive.destinations[name],
-                keys.make_sidecar_key(known.stem),
-                [document],
-                sidecar.MEDIA_TYPE,
-            )
+            for one in described:
+                packet = xmp.encode(known.generation, one)
+                put(destination, keys.make_xmp_key(one.path), [packet], xmp.MEDIA_TYPE)
+            key = keys.make_sidecar_key(known.stem)
+            receipt = put(destination, key, [document], sidecar.MEDIA_TYPE)
         except DestinationError as error:
             progress.failures[name] = error
             continue

@@ -32,7 +32,6 @@ _TOML_WORDS = {
     "Cannot overwrite a value": "A key stands there twice",
 }
 _UNAVAILABLE = (
-    "archive.xmp",
     "schedule.cron",
     "transfer.executor",
     "transfer.dask_scheduler",
@@ -232,7 +231,8 @@ def _looks_away(schedule: ScheduleSection, retention: timedelta) -> bool:
 
 def _retention(config: Config, name: str) -> timedelta | None:
     """How long files stay: the user's word, else what the provider says of such an account."""
-    return config.accounts[name].retention or capabilities_of(config, name).retention
+    own = config.accounts[name].retention
+    return capabilities_of(config, name).retention if own is None else own
 
 
 def capabilities_of(config: Config, name: str) -> Capabilities:

@@ -88,7 +88,7 @@ class ArchiveSection(Section):
     require: Require = Field(
         "all", description="which destinations must hold a file before it counts as captured"
     )
-    xmp: bool = Field(False, description="also write <file>.xmp for photo tools")
+    xmp: bool = Field(False, description="also write <file>.xmp for photo tools, from then on")
 
 
 class ScheduleSection(Section):

@@ -115,7 +115,6 @@ def test_paths_of_users_that_are_not_there_are_named_with_their_keys(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("[archive]\nxmp = true\n", "archive.xmp"),
         ('[schedule]\ncron = "*/5 * * * *"\n', "schedule.cron"),
         (
             '[transfer]\nexecutor = "dask"\ndask_scheduler = "tls://host"\n',
@@ -133,9 +132,9 @@ def test_an_option_that_nothing_obeys_yet_is_refused(text: str, place: str) -> N
 
 def test_the_defaults_of_such_options_are_taken() -> None:
     """What they say is what happens."""
-    text = '[archive]\nxmp = false\n[transfer]\nexecutor = "local"\n[alerts]\napprise = []\n'
+    text = '[transfer]\nexecutor = "local"\n[alerts]\napprise = []\n'
 
-    assert not parse_config(text + SMALL, {}).archive.xmp
+    assert "local" == parse_config(text + SMALL, {}).transfer.executor
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class House:
     keys: dict[str, str] = field(default_factory=dict)
     bases: dict[str, str] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
+    has_xmp: bool = False
     extra: str = ""
 
     def __post_init__(self) -> None:
@@ -70,8 +71,9 @@ class House:
     def write_config(self) -> None:
         """Write the config as the fields say now."""
         required = f"require = {json.dumps(self.required)}\n" if self.required else ""
+        xmp = "xmp = true\n" if self.has_xmp else ""
         parts = [
-            '[archive]\nstate_dir = "state"\n' + required,
+            '[archive]\nstate_dir = "state"\n' + required + xmp,
             "[transfer]\nallow_private_hosts = true\n",
             self.extra,
         ]
