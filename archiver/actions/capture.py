@@ -23,11 +23,12 @@ from archiver.actions.commit import (
     wait_for_end,
 )
 from archiver.actions.committed import adopt_committed
-from archiver.actions.copying import bring
+from archiver.actions.copying import bring, note_intruder
 from archiver.actions.download import Downloader, Lost, Outcome
 from archiver.actions.links import LiveLinks
 from archiver.errors import (
     AnswerInvalid,
+    CopyExists,
     CredentialsRejected,
     DestinationError,
     DestinationUnavailable,
@@ -171,6 +172,8 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
                 brought = bring(sources, target, one.path, one.digest, one.media_type)
             except DestinationError as error:
                 progress.failures[name] = error
+                if isinstance(error, CopyExists):
+                    note_intruder(archive, name, one.path)
             else:
                 progress.receipts.append((key, brought.receipt))
 

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from archiver.errors import CopyDamaged, CopyMissing, DestinationError, DestinationUnavailable
+from archiver.actions.archive import Archive
+from archiver.errors import (
+    CopyDamaged,
+    CopyExists,
+    CopyMissing,
+    DestinationError,
+    DestinationUnavailable,
+)
+from archiver.index import faults
+from archiver.index.faults import Stray
 from archiver.model import Digest, Receipt
-from archiver.storage.base import Destination
+from archiver.storage.base import Destination, Target
 
 PROOF_BY_READING = "sha256 read back"
 
@@ -30,7 +40,7 @@ def bring(
     """Have a file at the target, from the first source whose copy proves to be right.
 
     What is there and right already is not copied again; another file that is there is never
-    replaced. Raises DestinationError that says what was in the way.
+    replaced (CopyExists). Raises DestinationError that says what was in the way.
     """
     there = prove(target, key, digest)
     if there is not None:
@@ -45,22 +55,22 @@ def bring(
         raise refusals[0]
     reasons = "; ".join(map(str, refusals)) or "no destination that can be used holds it"
     is_away = all(isinstance(one, DestinationUnavailable) for one in refusals)
-    error = DestinationUnavailable if is_away else CopyMissing
-    raise error(f"{key} cannot be brought to {target.name}: {reasons}")
+    kind = DestinationUnavailable if is_away else CopyMissing
+    raise kind(f"{key} cannot be brought to {target.name}: {reasons}")
 
 
 def prove(destination: Destination, key: str, digest: Digest) -> Receipt | None:
     """Read a file back: its receipt when it is the right one, None when there is none.
 
-    Raises CopyDamaged when another file is there.
+    Raises CopyExists when another file is there, CopyDamaged when it cannot be read.
     """
     stored = destination.stat(key)
     if stored is None:
         return None
     if stored.size_bytes != digest.size_bytes or digest_of(destination, key) != digest:
-        raise CopyDamaged(
-            f"{destination.name} holds another file as {key}, which is never replaced unseen: "
-            "`archiver verify` looks at it, then `archiver repair`"
+        raise CopyExists(
+            f"{destination.name} holds another file as {key}, which was left alone: "
+            "`archiver repair` sets it aside and puts the right one in its place"
         )
     return Receipt(
         destination=destination.name,
@@ -73,7 +83,7 @@ def prove(destination: Destination, key: str, digest: Digest) -> Receipt | None:
 
 def copy_file(
     source: Destination,
-    target: Destination,
+    target: Target,
     key: str,
     digest: Digest,
     media_type: str,
@@ -111,3 +121,13 @@ def digest_of(destination: Destination, key: str) -> Digest:
             sha256.update(chunk)
             size_bytes += len(chunk)
     return Digest(size_bytes=size_bytes, sha256=sha256.hexdigest())
+
+
+def note_intruder(archive: Archive, name: str, key: str) -> None:
+    """Write down a file that stands where one of ours belongs: repair will look at it."""
+    stored = None
+    with suppress(DestinationError):  # it is told in any case; a note only spares a search
+        stored = archive.destinations[name].stat(key)
+    if stored is not None:
+        stray = Stray(destination=name, path=key, size_bytes=stored.size_bytes)
+        faults.note_stray(archive.index, stray, archive.clock())

@@ -27,7 +27,7 @@ from archiver.fetch.containers import (
     recognise,
 )
 from archiver.model import Digest, Kind, Receipt
-from archiver.storage.base import Destination, Upload
+from archiver.storage.base import Target, Upload
 
 _DOUBTFUL = {
     Kind.IMAGE: (Kind.OTHER,),
@@ -48,7 +48,7 @@ class Intake:
 
     def __init__(
         self,
-        destinations: Mapping[str, Destination],
+        destinations: Mapping[str, Target],
         make_key: Callable[[str], str],
         *,
         stated: Kind = Kind.OTHER,

@@ -104,3 +104,12 @@ def check_configured(names: Collection[str], known: Collection[str]) -> None:
             raise click.UsageError(
                 f"there is no account {name!r}; known are: {', '.join(sorted(known))}"
             )
+
+
+def check_destinations(names: Collection[str], known: Collection[str]) -> None:
+    """Raise UsageError for a destination that the config does not have."""
+    for name in names:
+        if name not in known:
+            raise click.UsageError(
+                f"there is no destination {name!r}; the config has {', '.join(sorted(known))}"
+            )

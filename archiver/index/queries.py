@@ -38,11 +38,15 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """One copy of one asset, or of the sidecar, with its receipt and what is known to be wrong."""
+    """One copy of one asset, or of the sidecar, with its receipt and what is known to be wrong.
+
+    It was last read back, and found right, at `proven_at`.
+    """
 
     asset_key: str
     receipt: Receipt
     fault: Fault | None = None
+    proven_at: datetime | None = None
 
     @property
     def is_sidecar(self) -> bool:
@@ -88,6 +92,7 @@ def _known_from(index: Index, row: Row) -> Known:
         misses=fields["misses"],
         fingerprint=fields["fingerprint"],
         may_be_committed=bool(fields["may_be_committed"]),
+        next_try_at=unstamp(fields["next_try_at"]),
         assets=assets,
     )
 
@@ -159,7 +164,8 @@ def _copy_from(row: Mapping[str, Any]) -> Copy:
         version_id=row["version_id"],
     )
     fault = None if row["fault"] is None else Fault(row["fault"])
-    return Copy(asset_key=row["key"], receipt=receipt, fault=fault)
+    proven_at = unstamp(row["proven_at"])
+    return Copy(asset_key=row["key"], receipt=receipt, fault=fault, proven_at=proven_at)
 
 
 def find(index: Index, filters: Filters) -> Iterator[Known]:
@@ -184,6 +190,38 @@ def find(index: Index, filters: Filters) -> Iterator[Known]:
         yield from (_known_from(index, row) for row in rows)
         cursor = (str(rows[-1]["moment"]), int(str(rows[-1]["number"])))
         left = None if left is None else left - len(rows)
+
+
+def numbers(index: Index, filters: Filters) -> list[int]:
+    """Number what the filters choose, the oldest first, in an order that no rebuild changes."""
+    where, values = conditions(filters)
+    rows = index.rows(
+        "SELECT number FROM (SELECT number, created_at, account, id FROM generations"
+        f" WHERE {where} ORDER BY COALESCE(created_at, '') DESC, number DESC LIMIT :limit)"
+        " ORDER BY COALESCE(created_at, ''), account, id",
+        {**values, "limit": -1 if filters.limit is None else filters.limit},
+    )
+    return [int(str(row["number"])) for row in rows]
+
+
+def weigh(index: Index, filters: Filters) -> tuple[int, int]:
+    """Count the archived files of what the filters choose, and their bytes."""
+    where, values = conditions(filters)
+    parts = ["assets.state = 'archived'"]
+    if filters.roles:
+        parts.append("assets.role IN (SELECT value FROM json_each(:roles))")
+    if filters.kinds:
+        kinds = "IN (SELECT value FROM json_each(:kinds))"
+        parts.append(f"(assets.kind {kinds} OR chosen.kind {kinds})")
+    row = index.row(
+        "SELECT COUNT(*) AS files, COALESCE(SUM(size_bytes), 0) AS bytes FROM ("
+        f"SELECT number, kind FROM generations WHERE {where}"
+        " ORDER BY COALESCE(created_at, '') DESC, number DESC LIMIT :limit) AS chosen"
+        f" JOIN assets ON assets.generation = chosen.number WHERE {' AND '.join(parts)}",
+        {**values, "limit": -1 if filters.limit is None else filters.limit},
+    )
+    assert row is not None, "an aggregate always has one row"
+    return int(str(row["files"])), int(str(row["bytes"]))
 
 
 def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
