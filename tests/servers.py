@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -161,6 +162,21 @@ def find_ports() -> dict[str, int]:
             if len(ports) == len(_PORTS):
                 return ports
     raise RuntimeError(f"no free ports from {start}")
+
+
+def find_free_port() -> int:
+    """Find one free port below the range from which the kernel gives."""
+    while True:
+        port = random.SystemRandom().randrange(*_PORT_RANGE)
+        if _is_free(port):
+            return port
+
+
+def is_listening(url: str) -> bool:
+    """Tell whether anything takes connections there."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 80)) == 0
 
 
 def _is_free(port: int) -> bool:

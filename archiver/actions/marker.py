@@ -8,6 +8,7 @@ would look like success and be found out at the worst moment.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,10 +16,12 @@ from enum import StrEnum
 from archiver import keys
 from archiver.errors import CopyMissing, DestinationUnavailable
 from archiver.index import Index, ledger
-from archiver.storage.base import Destination, put, read_whole
+from archiver.storage.base import Created, Destination, read_whole
 
 FORMAT = "archiver.archive/1"
 MAX_BYTES = 4096
+SETTLING_SECONDS = 2.0
+"""How long another's marker may still arrive at a store that cannot refuse a second one."""
 
 
 class Found(StrEnum):
@@ -58,7 +61,9 @@ def check_marker(index: Index, destination: Destination) -> Marker:
     if remembered is not None:
         return Marker(remembered, Found.KNOWN)
     if present is None:
-        return Marker(_write_marker(destination), Found.NEW)
+        identity, present = _write_marker(destination)
+        if identity == present:
+            return Marker(identity, Found.NEW)
     twin = ledger.same_archive(index, destination.name, present)
     if twin is not None:
         raise DestinationUnavailable(
@@ -81,8 +86,24 @@ def read_marker(destination: Destination) -> str | None:
         ) from None
 
 
-def _write_marker(destination: Destination) -> str:
+def _write_marker(destination: Destination) -> tuple[str, str]:
+    """Write the marker where there is none; return its identity, and the one that is there now.
+
+    Two machines may begin the same archive at once: the one that comes second takes the other's.
+    Where the store cannot refuse a second marker, the last one stays and both read it back; what
+    a slower one still overwrites is found at the next run, which knows what it has read.
+    """
     identity = str(uuid.uuid4())
     document = json.dumps({"format": FORMAT, "id": identity}, sort_keys=True) + "\n"
-    put(destination, keys.MARKER_KEY, [document.encode()], "application/json")
-    return identity
+    created = destination.create(keys.MARKER_KEY, document.encode(), "application/json")
+    if created is Created.NEW:
+        return identity, identity
+    if created is Created.UNPROVEN:
+        time.sleep(SETTLING_SECONDS)
+    present = read_marker(destination)
+    if present is None:
+        raise DestinationUnavailable(
+            f"{destination.name}: {keys.MARKER_KEY} went away as soon as it was there; look at "
+            "who else writes to this place"
+        )
+    return identity, present

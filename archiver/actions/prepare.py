@@ -8,7 +8,7 @@ from datetime import timedelta
 from archiver.actions.archive import Archive
 from archiver.actions.marker import Found, check_marker, read_marker
 from archiver.actions.rebuild import RebuildReport, rebuild
-from archiver.errors import ArchiveMissing, DestinationError
+from archiver.errors import ArchiveMissing, DestinationError, DestinationForbidden
 from archiver.index import captured, ledger
 from archiver.storage.base import Destination
 
@@ -33,6 +33,8 @@ class Prepared:
 def prepare(archive: Archive) -> Prepared:
     """Make every destination ready; raises ArchiveMissing when none can be used.
 
+    Where each refuses its credentials that is what is raised: DestinationForbidden.
+
     An archive that the index does not know (a new machine, a lost state directory, a disk that
     was away meanwhile) is first taken over from its sidecars: else its files would be fetched
     again, and written over those that are there.
@@ -52,7 +54,9 @@ def prepare(archive: Archive) -> Prepared:
             prepared.rebuilt[name] = report
     if len(prepared.unusable) == len(archive.destinations):
         reasons = "; ".join(str(error) for error in prepared.unusable.values())
-        raise ArchiveMissing(f"no destination can be used: {reasons}")
+        kinds = {type(error) for error in prepared.unusable.values()}
+        kind = DestinationForbidden if kinds == {DestinationForbidden} else ArchiveMissing
+        raise kind(f"no destination can be used: {reasons}")
     if prepared.rebuilt or prepared.is_incomplete:
         captured.complete_everywhere(archive.index, archive.names, archive.clock())
     return prepared
@@ -66,7 +70,7 @@ def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
     """
     identity = read_marker(source)
     for destination in archive.destinations.values():
-        if identity is not None and read_marker(destination) == identity:
+        if identity is not None and _is_same(destination, source, identity):
             report = _take_over(archive, destination)
             captured.complete_everywhere(archive.index, archive.names, archive.clock())
             return report or RebuildReport()
@@ -74,6 +78,16 @@ def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
         f"{source.name} is no destination of the config, so its copies could not be found again; "
         "add it to the config, or restore from it directly with `archiver restore --from`"
     )
+
+
+def _is_same(destination: Destination, source: Destination, identity: str) -> bool:
+    """Compare a destination with the place that is read; one that is away is another."""
+    if destination.name == source.name:
+        return True
+    try:
+        return read_marker(destination) == identity
+    except DestinationError:
+        return False
 
 
 def _take_over(archive: Archive, destination: Destination) -> RebuildReport | None:

@@ -11,7 +11,6 @@ from archiver.errors import (
     ArchiveMissing,
     ArchiverError,
     ConfigInvalid,
-    CredentialsRejected,
     DestinationUnavailable,
 )
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from archiver.config import Config
     from archiver.storage.base import Destination
 
-REFUSED = (401, 403)
 NOT_FOUND = 404
 
 
@@ -62,7 +60,7 @@ def open_source(
 ) -> Iterator[Destination]:
     """Open what --from names; a name of the config comes before a directory of that name.
 
-    Raises ArchiveMissing when nothing is there, CredentialsRejected when the keys are refused.
+    Raises ArchiveMissing when nothing is there, DestinationForbidden when the keys are refused.
     """
     from archiver.storage.urls import open_url
     from archiver.wiring import require_destination
@@ -90,7 +88,5 @@ def _require_folder(source: str) -> None:
 
 
 def _judge(error: DestinationUnavailable) -> ArchiverError:
-    """Tell a source that is not there and one that refuses the keys from one that is down."""
-    if error.http_status in REFUSED:
-        return CredentialsRejected(str(error))
+    """Tell a source that is not there from one that is down."""
     return ArchiveMissing(str(error)) if error.http_status == NOT_FOUND else error

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from archiver.errors import CopyDamaged
@@ -24,11 +26,27 @@ class Capabilities:
     """What a destination can promise beyond the port.
 
     `durable`: a receipt survives power loss. `buffer_bytes`: what one upload may hold in
-    memory at a time.
+    memory at a time. `may_keep_past`: `as_of` may work (a bucket has to be versioned).
+    `may_freeze`: files may lie in an archive tier, where `request_thaw` reaches them.
     """
 
     durable: bool
     buffer_bytes: int
+    may_keep_past: bool = False
+    may_freeze: bool = False
+
+
+class Created(StrEnum):
+    """What became of a file that was to be made only where there is none."""
+
+    NEW = "new"
+    """It was made, and nobody else can have made it as well."""
+
+    EXISTS = "exists"
+    """There is one, which was left alone; after a lost answer it may be one's own."""
+
+    UNPROVEN = "unproven"
+    """It was made, but this place cannot refuse a second one that comes at the same moment."""
 
 
 class Upload(Protocol):
@@ -49,6 +67,17 @@ class Upload(Protocol):
         """Leave nothing behind. MAY be called twice, and MUST NOT raise."""
 
 
+class Target(Protocol):
+    """Where files can be put: all of a destination that a writer needs."""
+
+    @property
+    def name(self) -> str:
+        """The destination's name in the config."""
+
+    def begin(self, key: str, media_type: str) -> Upload:
+        """Start an upload to `key`. Nothing is visible under `key` before `commit`."""
+
+
 class Destination(Protocol):
     """A named place that keeps files. All methods MAY be called from several threads."""
 
@@ -64,8 +93,25 @@ class Destination(Protocol):
     def begin(self, key: str, media_type: str) -> Upload:
         """Start an upload to `key`. Nothing is visible under `key` before `commit`."""
 
+    def create(self, key: str, body: bytes, media_type: str) -> Created:
+        """Store a small file, whole and durable, only where there is none under `key`.
+
+        After UNPROVEN the caller MUST wait a moment and read what is there.
+        """
+
+    def set_aside(self, key: str, aside_key: str) -> None:
+        """Keep what is under `key` under `aside_key` too, durable, where it can without reading it.
+
+        MUST leave `key` as it is. Raises CopyMissing, and CopyExists where `aside_key` is taken:
+        it MUST NOT be replaced. One caller at a time MAY use an `aside_key`: not every place can
+        refuse two at the same moment.
+        """
+
     def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file: its bytes in chunks of at most READ_BYTES. Raises CopyMissing."""
+        """Open a file: its bytes in chunks of at most READ_BYTES.
+
+        Raises CopyMissing, and CopyFrozen for a file that must be thawed first.
+        """
 
     def stat(self, key: str) -> Stored | None:
         """Tell size and time of one file, or None when there is none."""
@@ -76,6 +122,20 @@ class Destination(Protocol):
         Files that are not whole yet, and names that are no valid keys, MUST NOT appear.
         """
 
+    def as_of(self, moment: datetime) -> Destination:
+        """Open the same place as it was at that moment, for reading only.
+
+        What was overwritten or deleted since is there again, what came since is not. Raises
+        DestinationUnavailable when no earlier versions are kept. It shares the connections of
+        this destination: closing either closes both.
+        """
+
+    def request_thaw(self, key: str, days: int) -> None:
+        """Ask that a frozen file can be read for so many days; MAY be called again.
+
+        Does nothing for a file that can be read already. Raises CopyMissing.
+        """
+
     def clean(self, older_than_seconds: float) -> int:
         """Remove leftovers of uploads that died at least that long ago; say how many."""
 
@@ -83,7 +143,7 @@ class Destination(Protocol):
         """Give back connections. MAY be called twice."""
 
 
-def put(destination: Destination, key: str, chunks: Iterable[Chunk], media_type: str) -> Receipt:
+def put(destination: Target, key: str, chunks: Iterable[Chunk], media_type: str) -> Receipt:
     """Store a file whose bytes are at hand, in one go."""
     upload = destination.begin(key, media_type)
     sha256, size = hashlib.sha256(), 0

@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver.errors import CopyDamaged, CopyMissing, DestinationUnavailable
+from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationUnavailable
 from archiver.keys import validate_key
 from archiver.model import Stored
-from archiver.storage.base import READ_BYTES, Capabilities
+from archiver.storage.base import READ_BYTES, Capabilities, Created
 from archiver.storage.checks import check_prefix, is_key
 from archiver.storage.local_files import (
     files_below,
@@ -31,6 +31,7 @@ from archiver.storage.local_files import (
     remove_if_dead,
     sync_folder,
 )
+from archiver.storage.local_new import link_new, write_new
 from archiver.storage.local_upload import LocalUpload, open_temporary
 
 FOLDER_MODE = 0o750
@@ -121,6 +122,31 @@ class LocalDestination:
                 _make_folder(self.name, os.path.join(self._root, ancestor))
                 self._settled.add(ancestor)
 
+    def create(self, key: str, body: bytes, media_type: str) -> Created:
+        """Keep the port's promise; the media type is not kept."""
+        path = self._make_room(key)
+        with os_errors(self.name, path):
+            return Created.NEW if write_new(path, body) else Created.EXISTS
+
+    def set_aside(self, key: str, aside_key: str) -> None:
+        """Keep the port's promise by a second name, or by a copy where a file can have but one."""
+        if self.stat(key) is None:
+            raise CopyMissing(f"{self.name}: there is no {key} in {self._root}")
+        path = self._make_room(aside_key)
+        with os_errors(self.name, path):
+            if not link_new(os.path.join(self._root, key), path):
+                raise CopyExists(f"{self.name}: there is a file {aside_key} already")
+
+    def _make_room(self, key: str) -> str:
+        """Make the folder of a key in the root that was prepared; return the path of the file."""
+        path = os.path.join(self._root, validate_key(key))
+        with os_errors(self.name, path):
+            self._refuse_other_root()
+            if not os.path.isdir(os.path.dirname(path)):
+                self._settled.clear()
+            self._settle(key.rpartition("/")[0])
+        return path
+
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes]]:
         """Keep the port's promise; a link or a special file counts as missing."""
@@ -186,6 +212,18 @@ class LocalDestination:
                 except FileNotFoundError:
                     continue
                 yield _describe(key, found)
+
+    def as_of(self, moment: datetime) -> NoReturn:
+        """Refuse: a directory has no memory."""
+        raise DestinationUnavailable(
+            f"{self.name}: a directory keeps no earlier versions; mount a snapshot of the file "
+            "system, and read that"
+        )
+
+    def request_thaw(self, key: str, days: int) -> None:
+        """Find nothing to thaw: what is on a disk can be read."""
+        if self.stat(key) is None:
+            raise CopyMissing(f"{self.name}: there is no {key} in {self._root}")
 
     def clean(self, older_than_seconds: float) -> int:
         """Remove temporary files that no living upload holds."""

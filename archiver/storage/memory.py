@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver.errors import CopyMissing
+from archiver.errors import CopyExists, CopyMissing, DestinationUnavailable
 from archiver.keys import validate_key
 from archiver.model import Digest, Receipt, Stored
-from archiver.storage.base import READ_BYTES, Capabilities, Chunk
+from archiver.storage.base import READ_BYTES, Capabilities, Chunk, Created
 from archiver.storage.checks import Tally, check_prefix, is_key
 
 
@@ -72,6 +72,32 @@ class MemoryDestination:
         return (
             _describe(key, *file) for key, file in found if key.startswith(prefix) and is_key(key)
         )
+
+    def create(self, key: str, body: bytes, media_type: str) -> Created:
+        """Keep the port's promise."""
+        with self.lock:
+            if validate_key(key) in self.files:
+                return Created.EXISTS
+            self.files[key] = (bytes(body), datetime.now(UTC))
+        return Created.NEW
+
+    def set_aside(self, key: str, aside_key: str) -> None:
+        """Keep the port's promise."""
+        with self.lock:
+            if validate_key(key) not in self.files:
+                raise CopyMissing(f"{self.name}: there is no {key}")
+            if validate_key(aside_key) in self.files:
+                raise CopyExists(f"{self.name}: there is a file {aside_key} already")
+            self.files[aside_key] = self.files[key]
+
+    def as_of(self, moment: datetime) -> NoReturn:
+        """Refuse: what was replaced here is gone."""
+        raise DestinationUnavailable(f"{self.name}: memory keeps no earlier versions")
+
+    def request_thaw(self, key: str, days: int) -> None:
+        """Find nothing to thaw."""
+        if self.stat(key) is None:
+            raise CopyMissing(f"{self.name}: there is no {key}")
 
     def clean(self, older_than_seconds: float) -> int:
         """Find nothing: what died here has left nothing."""

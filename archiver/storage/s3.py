@@ -7,22 +7,23 @@ boto3 is loaded at the first request only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from archiver.errors import CopyMissing
 from archiver.keys import validate_key
 from archiver.model import Stored
-from archiver.storage.base import READ_BYTES, Capabilities
+from archiver.storage.base import Capabilities, Created
 from archiver.storage.checks import check_prefix
 from archiver.storage.s3_bucket import Bucket
 from archiver.storage.s3_errors import code_of
+from archiver.storage.s3_new import copy_object, create_object
 from archiver.storage.s3_options import ObjectLock, Options
+from archiver.storage.s3_past import S3Past
+from archiver.storage.s3_read import find_object, read_object, thaw_object
 from archiver.storage.s3_upload import S3Upload
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
 __all__ = ["ObjectLock", "Options", "S3Destination", "open_destination"]
@@ -41,7 +42,9 @@ class S3Destination:
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
-        self.capabilities = Capabilities(durable=True, buffer_bytes=options.part_size)
+        self.capabilities = Capabilities(
+            durable=True, buffer_bytes=options.part_size, may_keep_past=True, may_freeze=True
+        )
         self._bucket = Bucket(name, options)
 
     def prepare(self) -> None:
@@ -64,38 +67,24 @@ class S3Destination:
         """Keep the port's promise; the first request is made when a part is full."""
         return S3Upload(self._bucket, validate_key(key), media_type)
 
-    @contextmanager
-    def read(self, key: str) -> Iterator[Iterator[bytes]]:
-        """Keep the port's promise; a body that ends early is an error."""
-        bucket = self._bucket
-        name = bucket.make_name(validate_key(key))
-        with bucket.errors(key):
-            body = bucket.client.get_object(Bucket=bucket.options.bucket, Key=name)["Body"]
-        try:
-            yield self._chunks(body, key)
-        finally:
-            body.close()
+    def create(self, key: str, body: bytes, media_type: str) -> Created:
+        """Keep the port's promise, as far as the store can."""
+        return create_object(self._bucket, validate_key(key), body, media_type)
 
-    def _chunks(self, body: StreamingBody, key: str) -> Iterator[bytes]:
-        while True:
-            with self._bucket.errors(key):
-                chunk = body.read(READ_BYTES)
-            if not chunk:
-                return
-            yield chunk
+    def set_aside(self, key: str, aside_key: str) -> None:
+        """Keep the port's promise; the store copies by itself."""
+        copy_object(self._bucket, validate_key(key), validate_key(aside_key))
+
+    def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Keep the port's promise; a body that ends early is an error."""
+        return read_object(self._bucket, validate_key(key))
 
     def stat(self, key: str) -> Stored | None:
         """Keep the port's promise; a missing bucket is an error, not a missing file."""
-        bucket = self._bucket
-        name = bucket.make_name(validate_key(key))
-        try:
-            with bucket.errors(key):
-                found = bucket.client.head_object(Bucket=bucket.options.bucket, Key=name)
-        except CopyMissing:
-            with bucket.errors():
-                bucket.client.head_bucket(Bucket=bucket.options.bucket)
-            return None
-        return _describe(key, found["ContentLength"], found["LastModified"])
+        found = find_object(self._bucket, validate_key(key))
+        return (
+            None if found is None else _describe(key, found["ContentLength"], found["LastModified"])
+        )
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Keep the port's promise, one page of names in memory at a time."""
@@ -115,6 +104,16 @@ class S3Destination:
                     key = bucket.make_key(found["Key"])
                     if key is not None:
                         yield _describe(key, found["Size"], found["LastModified"])
+
+    def as_of(self, moment: datetime) -> S3Past:
+        """Keep the port's promise; one request tells whether versions are kept."""
+        past = S3Past(self._bucket, self.capabilities, moment)
+        past.prepare()
+        return past
+
+    def request_thaw(self, key: str, days: int) -> None:
+        """Keep the port's promise."""
+        thaw_object(self._bucket, validate_key(key), days)
 
     def clean(self, older_than_seconds: float) -> int:
         """Abort multipart uploads under the prefix that no upload of this process holds."""

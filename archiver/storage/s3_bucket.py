@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from archiver.errors import DestinationUnavailable
 from archiver.secrets import SecretSource
 from archiver.storage.checks import is_key
 from archiver.storage.s3_errors import Where, s3_errors
+from archiver.storage.s3_lock import make_lock_parameters
 from archiver.storage.s3_options import Options, is_private_way
 
 if TYPE_CHECKING:
@@ -95,11 +95,8 @@ class Bucket:
             "ServerSideEncryption": options.sse,
             "SSEKMSKeyId": options.kms_key_id,
         }
-        if options.object_lock is not None:
-            parameters["ObjectLockMode"] = options.object_lock.mode
-            kept_for = timedelta(days=options.object_lock.days)
-            parameters["ObjectLockRetainUntilDate"] = datetime.now(UTC) + kept_for
-        return {name: value for name, value in parameters.items() if value is not None}
+        chosen = {name: value for name, value in parameters.items() if value is not None}
+        return chosen | make_lock_parameters(options.object_lock)
 
 
 def _make_client(options: Options) -> S3Client:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from archiver.errors import (
     CopyDamaged,
+    CopyFrozen,
     CopyMissing,
     DestinationError,
+    DestinationForbidden,
     DestinationUnavailable,
 )
 from archiver.redaction import hide_in_text
@@ -21,6 +23,23 @@ from archiver.redaction import hide_in_text
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
+_FORBIDDEN = (
+    "AccessDenied",
+    "AllAccessDisabled",
+    "401",
+    "Unauthorized",
+    "403",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidToken",
+    "ExpiredToken",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+)
+_FROZEN = ("InvalidObjectState", "ObjectNotInActiveTierError")
 _KEY_MISSING = ("NoSuchKey", "NotFound", "404", "NoSuchVersion")
 _CHANGED_ON_THE_WAY = (
     "BadDigest",
@@ -40,6 +59,8 @@ _HINT_OF_CODE = {
     "404": _CREATE,
     "AccessDenied": _PERMIT,
     "AllAccessDisabled": _PERMIT,
+    "401": _CREDENTIALS,
+    "Unauthorized": _CREDENTIALS,
     "403": f"{_PERMIT}; {_CREDENTIALS}",
     "Forbidden": f"{_PERMIT}; {_CREDENTIALS}",
     "InvalidAccessKeyId": _CREDENTIALS,
@@ -56,7 +77,8 @@ _HINT_OF_CODE = {
     "QuotaExceeded": _SPACE,
     "XMinioStorageFull": _SPACE,
     "InvalidStorageClass": "the store does not know this storage_class",
-    "InvalidObjectState": "the file lies in an archive tier: ask the store to restore it first",
+    "ConditionalRequestConflict": _LATER,
+    "OperationAborted": _LATER,
 }
 _HINT_OF_CLASS = {
     "NoCredentialsError": "set access_key and secret_key, or give boto3's chain some",
@@ -105,7 +127,8 @@ def s3_errors(where: Where, key: str | None = None) -> Iterator[None]:
         kind = type(error).__name__
         hint = _HINT_OF_CLASS.get(kind, _LATER)
         reason = hide_in_text(str(error)) or kind
-        raise DestinationUnavailable(f"{where}: {reason}; {hint}") from error
+        refusal = DestinationForbidden if kind in _FORBIDDEN else DestinationUnavailable
+        raise refusal(f"{where}: {reason}; {hint}") from error
 
 
 def code_of(error: ClientError) -> str:
@@ -126,10 +149,17 @@ def _explain_answer(error: ClientError, where: Where, key: str | None) -> Destin
             f"{where}: {key} did not arrive as it was sent ({code}); nothing was stored",
             http_status=status,
         )
+    if key is not None and code in _FROZEN:
+        return CopyFrozen(
+            f"{where}: {key} lies in an archive tier; ask for it with `--request-thaw`, and run "
+            "the same again some hours later",
+            http_status=status,
+        )
     text = hide_in_text(str(error.response.get("Error", {}).get("Message") or "")).strip(" .")
     answer = f"{code}: {text}" if text and text != code else code
     fallback = (
         _LATER if status is None or status >= 500 else "check the options of this destination"
     )
     hint = _HINT_OF_CODE.get(code, fallback).format(where.create_command)
-    return DestinationUnavailable(f"{where}: {answer}; {hint}", http_status=status)
+    refusal = DestinationForbidden if code in _FORBIDDEN else DestinationUnavailable
+    return refusal(f"{where}: {answer}; {hint}", http_status=status)

@@ -18,6 +18,7 @@ from archiver.storage.base import Chunk
 from archiver.storage.checks import Tally
 from archiver.storage.s3_bucket import Bucket
 from archiver.storage.s3_errors import code_of
+from archiver.storage.s3_lock import ensure_lock
 from archiver.storage.s3_proof import Checksum, Part, prove_parts, tag_of
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class S3Upload:
                     raise
         self._forget_upload()
         found = self._look_at(digest)
+        ensure_lock(self._bucket, self._key, found)
         verified = prove_parts(self._parts, {**found, **answer})
         if not answer and verified == "size":
             # An earlier try may have completed it while its answer got lost; this is not it.

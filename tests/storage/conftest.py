@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ceph import Ceph
+from tests.rclone import Rclone
 from tests.servers import SeaweedFS, make_s3_client
 from tests.storage.places import LocalPlace, MemoryPlace, Place, S3Place
 
@@ -52,6 +54,35 @@ def seaweedfs_place(seaweedfs_client: S3Client) -> Iterator[S3Place]:
     yield from _opened(S3Place(seaweedfs_client, *keys, knows_age=True))
 
 
+@pytest.fixture(scope="session")
+def rclone_client(rclone: Rclone) -> Iterator[S3Client]:
+    """Reach rclone past the port."""
+    client = make_s3_client(rclone.endpoint_url, rclone.access_key, rclone.secret_key)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def ceph_client(ceph: Ceph) -> Iterator[S3Client]:
+    """Reach Ceph past the port."""
+    client = make_s3_client(ceph.endpoint_url, ceph.access_key, ceph.secret_key)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def rclone_place(rclone_client: S3Client) -> Iterator[S3Place]:
+    """Prepare a prefix at rclone."""
+    keys = (Rclone.access_key, Rclone.secret_key)
+    yield from _opened(S3Place(rclone_client, *keys, knows_age=True, refuses_second=False))
+
+
+@pytest.fixture
+def ceph_place(ceph_client: S3Client) -> Iterator[S3Place]:
+    """Prepare a prefix at Ceph."""
+    yield from _opened(S3Place(ceph_client, Ceph.access_key, Ceph.secret_key, knows_age=True))
+
+
 def _opened(place: S3Place) -> Iterator[S3Place]:
     place.create_bucket()
     place.destination.prepare()
@@ -59,7 +90,14 @@ def _opened(place: S3Place) -> Iterator[S3Place]:
     place.destination.close()
 
 
-@pytest.fixture(params=["memory", "local", "moto", "seaweedfs"])
+@pytest.fixture(params=["moto", "seaweedfs", "rclone", "ceph"])
+def s3_place(request: pytest.FixtureRequest) -> S3Place:
+    """Open every S3 store, one after another."""
+    opened: S3Place = request.getfixturevalue(f"{request.param}_place")
+    return opened
+
+
+@pytest.fixture(params=["memory", "local", "moto", "seaweedfs", "rclone", "ceph"])
 def place(request: pytest.FixtureRequest) -> Place:
     """Open every kind of destination, one after another."""
     if request.param == "memory":

@@ -27,6 +27,9 @@ class Place(Protocol):
     knows_age: bool
     """Whether the place tells when an upload began (moto says 2010)."""
 
+    refuses_second: bool
+    """Whether the place can refuse to replace a file (`rclone serve s3` cannot)."""
+
     @property
     def destination(self) -> Destination:
         """The destination under test."""
@@ -45,6 +48,7 @@ class MemoryPlace:
     """A destination in memory."""
 
     knows_age = True
+    refuses_second = True
 
     def __init__(self) -> None:
         self.destination = memory.open_destination("ram", memory.Options(type="memory"))
@@ -66,6 +70,7 @@ class LocalPlace:
     """A destination in a directory."""
 
     knows_age = True
+    refuses_second = True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -98,10 +103,12 @@ class S3Place:
         secret_key: str,
         *,
         knows_age: bool,
+        refuses_second: bool = True,
         bucket: str = SHARED_BUCKET,
         **options: object,
     ) -> None:
         self.knows_age = knows_age
+        self.refuses_second = refuses_second
         self.bucket = bucket
         self.prefix = f"generations-{next(_numbers)}/"
         self.client = client
@@ -117,11 +124,15 @@ class S3Place:
         }
         self.destination = s3.open_destination("vault", s3.Options.model_validate(given))
 
-    def create_bucket(self, *, with_object_lock: bool = False) -> None:
+    def create_bucket(self, *, with_object_lock: bool = False, with_versions: bool = False) -> None:
         """Create the bucket, unless an earlier test did."""
         if self.bucket not in {found["Name"] for found in self.client.list_buckets()["Buckets"]}:
             self.client.create_bucket(
                 Bucket=self.bucket, ObjectLockEnabledForBucket=with_object_lock
+            )
+        if with_versions:
+            self.client.put_bucket_versioning(
+                Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"}
             )
 
     def put_raw(self, name: str, data: bytes) -> None:

@@ -8,11 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from archiver.errors import CopyDamaged, CopyMissing, KeyInvalid
-from archiver.storage.base import READ_BYTES, put
+from archiver import keys
+from archiver.errors import (
+    CopyDamaged,
+    CopyExists,
+    CopyMissing,
+    DestinationUnavailable,
+    KeyInvalid,
+)
+from archiver.storage.base import READ_BYTES, Created, put
 from tests.storage.places import PART_BYTES, Place, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/2025/09/27/hist_abc123.png"
+ASIDE_KEY = f"{keys.QUARANTINE_PREFIX}20250927/{KEY}"
 HOSTILE_KEYS = [
     "",
     "/etc/passwd",
@@ -259,6 +267,16 @@ def test_hostile_keys_are_refused_everywhere(place: Place) -> None:
             pass
         with pytest.raises(KeyInvalid):
             place.destination.stat(key)
+        with pytest.raises(KeyInvalid):
+            place.destination.create(key, b"", "image/png")
+        with pytest.raises(KeyInvalid):
+            place.destination.request_thaw(key, 1)
+    put(place.destination, KEY, [b"whole"], "image/png")
+    for key in HOSTILE_KEYS:
+        with pytest.raises(KeyInvalid):
+            place.destination.set_aside(key, ASIDE_KEY)
+        with pytest.raises(KeyInvalid):
+            place.destination.set_aside(KEY, key)
 
 
 def test_hostile_prefixes_are_refused(place: Place) -> None:
@@ -388,6 +406,123 @@ def test_clean_spares_an_upload_under_way(place: Place) -> None:
 
     assert removed == 0
     assert fetch(place.destination, KEY) == data
+
+
+def test_a_file_is_created_only_once(place: Place) -> None:
+    """What is to be made only where nothing is, is whole; a second one is refused."""
+    made = place.destination.create(KEY, b"the first", "application/json")
+
+    again = place.destination.create(KEY, b"the second", "application/json")
+
+    assert (Created.NEW if place.refuses_second else Created.UNPROVEN) == made
+    assert again == Created.EXISTS
+    assert fetch(place.destination, KEY) == b"the first"
+    assert list_keys(place.destination) == [KEY]
+    assert place.count_leftovers() == 0
+
+
+def test_creating_does_not_replace_a_strangers_file(place: Place) -> None:
+    """A file that anybody else put there is in the way as well."""
+    place.put_raw(KEY, b"foreign")
+
+    assert place.destination.create(KEY, b"ours", "application/json") == Created.EXISTS
+    assert fetch(place.destination, KEY) == b"foreign"
+
+
+def test_of_many_that_create_at_once_one_makes_it(place: Place) -> None:
+    """At most one is told that the file is its own, and then it is; what is there is whole."""
+    bodies = [f"number {number}".encode() * 1000 for number in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(
+            pool.map(lambda body: place.destination.create(KEY, body, "text/plain"), bodies)
+        )
+
+    found = fetch(place.destination, KEY)
+    assert found in bodies
+    if place.refuses_second:
+        assert [body for body, how in zip(bodies, made, strict=True) if how is Created.NEW] == [
+            found
+        ]
+    else:
+        assert Created.NEW not in made
+    assert place.count_leftovers() == 0
+
+
+@pytest.mark.parametrize("size_bytes", [0, 10, PART_BYTES + 10])
+def test_setting_aside_keeps_both(place: Place, size_bytes: int) -> None:
+    """A file that is set aside is under both names, and listed under both."""
+    data = make_data(size_bytes)
+    put(place.destination, KEY, [data], "image/png")
+
+    place.destination.set_aside(KEY, ASIDE_KEY)
+
+    assert list_keys(place.destination) == [ASIDE_KEY, KEY]
+    assert fetch(place.destination, KEY) == data
+    assert fetch(place.destination, ASIDE_KEY) == data
+    assert place.count_leftovers() == 0
+
+
+def test_what_was_set_aside_outlives_its_replacement(place: Place) -> None:
+    """A good copy takes the bad one's name; the bad one stays as it was under the other."""
+    place.put_raw(KEY, b"a bad copy")
+    place.destination.set_aside(KEY, ASIDE_KEY)
+
+    put(place.destination, KEY, [b"the good copy"], "image/png")
+
+    assert fetch(place.destination, KEY) == b"the good copy"
+    assert fetch(place.destination, ASIDE_KEY) == b"a bad copy"
+
+
+def test_setting_aside_replaces_nothing(place: Place) -> None:
+    """A name that is taken is refused, and both files stay as they are."""
+    put(place.destination, KEY, [b"bad"], "image/png")
+    put(place.destination, ASIDE_KEY, [b"set aside before"], "image/png")
+
+    for aside_key in (ASIDE_KEY, KEY):
+        with pytest.raises(CopyExists):
+            place.destination.set_aside(KEY, aside_key)
+
+    assert fetch(place.destination, KEY) == b"bad"
+    assert fetch(place.destination, ASIDE_KEY) == b"set aside before"
+
+
+def test_what_is_not_there_cannot_be_set_aside(place: Place) -> None:
+    """Setting aside nothing raises CopyMissing and leaves nothing."""
+    with pytest.raises(CopyMissing):
+        place.destination.set_aside(KEY, ASIDE_KEY)
+
+    assert list_keys(place.destination) == []
+
+
+def test_unusual_keys_are_set_aside(place: Place) -> None:
+    """Names with other scripts, spaces and signs arrive as they are at the store's own copying."""
+    unusual = [key for key in UNUSUAL_KEYS if len(key.encode()) < 300]
+    for key in unusual:
+        put(place.destination, key, [key.encode()], "image/png")
+        place.destination.set_aside(key, f"aside/{key}")
+
+    for key in unusual:
+        assert fetch(place.destination, f"aside/{key}") == key.encode()
+
+
+def test_a_place_without_versions_says_so(place: Place) -> None:
+    """Asked for an earlier moment, a place that keeps no versions refuses: it must not guess."""
+    put(place.destination, KEY, [b"content"], "image/png")
+
+    with pytest.raises(DestinationUnavailable, match="keeps no earlier versions"):
+        place.destination.as_of(datetime.now(UTC))
+
+
+def test_thawing_leaves_what_can_be_read_alone(place: Place) -> None:
+    """A thaw may be asked for at every file; one that is not there is missing."""
+    put(place.destination, KEY, [b"content"], "image/png")
+
+    place.destination.request_thaw(KEY, 2)
+
+    assert fetch(place.destination, KEY) == b"content"
+    with pytest.raises(CopyMissing):
+        place.destination.request_thaw("no/such.png", 2)
 
 
 def test_close_may_be_called_twice(place: Place) -> None:
