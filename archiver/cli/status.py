@@ -10,6 +10,7 @@ import click
 from archiver.cli.forecasting import tell
 from archiver.cli.output import print_json, print_table, relative, warn
 from archiver.cli.settings import Settings
+from archiver.cli.standing import describe_standing, print_standings, tell_faults
 from archiver.model import State
 from archiver.units import format_size
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from archiver.actions.status import AccountStatus
     from archiver.config import Config
     from archiver.index import Index
+    from archiver.index.standing import Standing
 
 _STATES = {
     "ARCHIVED": State.ARCHIVED,
@@ -39,6 +41,7 @@ def command(settings: Settings, as_json: bool) -> int:
     from archiver.actions.archive import utc_now
     from archiver.actions.status import failed_destinations, status
     from archiver.index import open_index
+    from archiver.index.standing import standing
 
     config = settings.load()
     index = open_index(config.archive.state_dir)
@@ -47,6 +50,7 @@ def command(settings: Settings, as_json: bool) -> int:
         accounts = status(index, config.poll_intervals, config.alerts.at_risk, now)
         forecasts = _forecasts(config, index, now)
         failed = failed_destinations(index)
+        standings = [standing(index, name) for name in config.destinations]
     finally:
         index.close()
     errors = {name: failed.get(name) for name in config.destinations}
@@ -55,14 +59,20 @@ def command(settings: Settings, as_json: bool) -> int:
             {
                 "accounts": [_document(one, forecasts[one.account]) for one in accounts],
                 "destinations": [
-                    {"destination": name, "last_error": error} for name, error in errors.items()
+                    {
+                        "destination": one.destination,
+                        "last_error": errors[one.destination],
+                        **describe_standing(one),
+                    }
+                    for one in standings
                 ],
             }
         )
     else:
         _print_accounts(accounts, now)
         _print_oldest(accounts, now)
-        _print_alarms(accounts, forecasts, errors)
+        print_standings(standings, now)
+        _print_alarms(accounts, forecasts, errors, standings)
     return 0
 
 
@@ -71,9 +81,7 @@ def _forecasts(config: Config, index: Index, now: datetime) -> dict[str, Forecas
     from archiver.config.load import hourly_budget
 
     return {
-        name: forecast(
-            index, name, provider, every, hourly_budget(config, name), now
-        )
+        name: forecast(index, name, provider, every, hourly_budget(config, name), now)
         for name, (provider, every) in config.poll_intervals.items()
     }
 
@@ -172,11 +180,13 @@ def _print_alarms(
     accounts: Sequence[AccountStatus],
     forecasts: Mapping[str, Forecast],
     errors: Mapping[str, str | None],
+    standings: Sequence[Standing],
 ) -> None:
-    """Say what failed in the last run, and what will be lost: a sentence each."""
+    """Say what failed in the last run, what is damaged and what will be lost: a sentence each."""
     alarms = [
         *(f"{one.account}: {one.last_error}" for one in accounts if one.last_error),
         *(f"{name} was left out of the last run: {why}" for name, why in errors.items() if why),
+        *tell_faults(standings),
         *(tell(foreseen) for foreseen in forecasts.values() if foreseen.lost),
     ]
     if alarms:
