@@ -82,7 +82,7 @@ class SeaweedFS:
         ]
         command = [find_weed() or "weed", "server", f"-dir={data}", "-ip=127.0.0.1"]
         command += ["-ip.bind=127.0.0.1", *ports, "-filer", "-s3", f"-s3.config={config}"]
-        command += ["-master.volumeSizeLimitMB=64", "-volume.max=50", "-s3.port.iceberg=0"]
+        command += ["-master.volumeSizeLimitMB=64", "-volume.max=500", "-s3.port.iceberg=0"]
         command += ["-s3.port.lance=0"]  # on one fixed port otherwise: a second server would die
         command += ["-master.telemetry=false"]
         with (self._folder / "log").open("ab") as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -20,14 +21,17 @@ from tests.stories.house import House
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+RESTORE = (ROOT / "docs" / "restore.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in one language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, document: str = README) -> list[str]:
+    """The fenced blocks of a document in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", document, re.DOTALL)
 
 
-def test_every_archiver_command_of_the_readme_runs(
+@pytest.mark.parametrize("document", [README, RESTORE], ids=["README.md", "restore.md"])
+def test_every_archiver_command_of_the_documents_runs(
+    document: str,
     house_with_bucket: House,  # noqa: F811
     seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
@@ -40,9 +44,12 @@ def test_every_archiver_command_of_the_readme_runs(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweedfs.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs.secret_key)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", seaweedfs.endpoint_url)
+    if document is RESTORE:  # its pages begin where the index is lost
+        house.run()
+        shutil.rmtree(house.folder / "state")
     lines = [
         line
-        for block in blocks("sh")
+        for block in blocks("sh", document)
         for line in block.splitlines()
         if line.startswith("archiver ")
     ]

@@ -20,7 +20,7 @@ from archiver.storage.base import Created, Destination, read_whole
 
 FORMAT = "archiver.archive/1"
 MAX_BYTES = 4096
-SETTLING_SECONDS = 2.0
+SETTLING_SECONDS = 5.0
 """How long another's marker may still arrive at a store that cannot refuse a second one."""
 
 

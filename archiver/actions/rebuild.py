@@ -1,40 +1,53 @@
 """Makes an index from the sidecars of one destination: no provider and no config is needed.
 
 What cannot be read is named and left alone; the rest of the archive is not held up by it.
+Sidecars are read, checked and made into rows on some threads, then written in the order in which
+they are listed, a batch a transaction: memory stays flat however many there are. Nothing is read
+while a batch is written: on the local disk that is faster, as SQLite would wait for the
+interpreter's lock after every row.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
 from archiver import keys, sidecar
 from archiver.actions.archive import Clock, utc_now
-from archiver.errors import CopyDamaged, CopyMissing
-from archiver.index import Index, captured
+from archiver.actions.roots import Displaced, refuse_other_root, stem_of
+from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationUnavailable, KeyInvalid
+from archiver.index import Index, adopted
+from archiver.index.adopted import Adoptable
 from archiver.index.captured import SIDECAR, Captured
 from archiver.model import Digest, Receipt, State, Status
 from archiver.states import MISSING_EVENTS, Event
 from archiver.storage.base import Destination, read_whole
 
 READERS = 16
-BATCH = 256
+BATCH = 512
 MAX_SHOWN_BROKEN = 100
+MAX_FAILURES = 5
 
 
 @dataclass(slots=True)
 class RebuildReport:
-    """How many sidecars were taken over, and which could not be (the first ones)."""
+    """How many sidecars were taken over, and which could not be (the first ones).
+
+    `placed` of them name files, and lie beside them; the `displaced` ones do not. The `frozen`
+    ones lie in an archive tier.
+    """
 
     sidecars: int = 0
+    placed: int = 0
+    displaced: int = 0
     broken_count: int = 0
     broken: list[str] = field(default_factory=list)
+    frozen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +64,49 @@ def rebuild(
     destination: Destination,
     on_progress: Callable[[RebuildReport], None] = lambda _: None,
     clock: Clock = utc_now,
+    *,
+    is_rescue: bool = False,
+    on_frozen: Callable[[str], None] = lambda _: None,
 ) -> RebuildReport:
-    """Take every sidecar of a destination into the index; may be called for several in turn."""
-    report = RebuildReport()
-    found = _sidecar_keys(destination)
+    """Take every sidecar of a destination into the index; may be called for several in turn.
+
+    `is_rescue` counts what the disk or store will not give as broken, unless nothing else comes,
+    and tells `on_frozen` the key of each sidecar that lies in an archive tier.
+    Raises ArchiveMissing, with the right place, when the archive's root is another one.
+    """
+    writer = _Writer(index, destination.name, is_rescue, on_frozen)
+    now = clock()
+
+    def read(key: str) -> Adoptable:
+        return make_adoptable(destination.name, read_sidecar(destination, key), now)
+
     with ThreadPoolExecutor(READERS, "rebuild") as readers:
-        while batch := list(islice(found, BATCH)):
-            reads = [readers.submit(read_sidecar, destination, key) for key in batch]
-            with index.transaction():
-                for read in reads:
-                    _take_over(index, destination.name, read, report, clock())
-            on_progress(report)
-    return report
+        try:
+            found = _sidecar_keys(destination)
+            while batch := list(islice(found, BATCH)):
+                reads = [readers.submit(read, key) for key in batch]
+                wait(reads)
+                with index.transaction():
+                    for key, one in zip(batch, reads, strict=True):
+                        writer.take_over(key, one)
+                refuse_other_root(destination, writer.last_displaced, writer.report.placed)
+                on_progress(writer.report)
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+    return writer.report
 
 
 def _sidecar_keys(destination: Destination) -> Iterator[str]:
     return (
         stored.key
         for stored in destination.list()
-        if stored.key.endswith(keys.SIDECAR_SUFFIX) and stored.key != keys.MARKER_KEY
+        if stored.key.endswith(keys.SIDECAR_SUFFIX) and not _is_own(stored.key)
     )
+
+
+def _is_own(key: str) -> bool:
+    """Whether it is the marker, or was set aside; also as seen from above the archive."""
+    return f"/{keys.OWN_FOLDER}" in f"/{key}"
 
 
 def read_sidecar(destination: Destination, key: str) -> ReadSidecar:
@@ -80,42 +116,63 @@ def read_sidecar(destination: Destination, key: str) -> ReadSidecar:
     return ReadSidecar(key, digest, sidecar.decode(body, key))
 
 
-def _take_over(
-    index: Index, destination: str, read: Future[ReadSidecar], report: RebuildReport, now: datetime
-) -> None:
-    """Adopt one sidecar; whatever is wrong with it is its own affair and takes back only itself."""
-    key = "a sidecar"
-    try:
-        one = read.result()
-        key = one.key
-        take_over(index, destination, one, now)
-    except (CopyDamaged, CopyMissing) as error:
-        _count_broken(report, str(error))
-    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
-        _count_broken(report, f"{destination}: {key} contradicts another sidecar: {error}")
-    else:
-        report.sidecars += 1
+class _Writer:
+    """Puts sidecars into the index; what is wrong with one takes back only that one."""
+
+    def __init__(
+        self, index: Index, name: str, is_rescue: bool, on_frozen: Callable[[str], None]
+    ) -> None:
+        self.report = RebuildReport()
+        self.last_displaced: Displaced | None = None
+        self._index = index
+        self._name = name
+        self._is_rescue = is_rescue
+        self._on_frozen = on_frozen
+        self._failures = 0
+
+    def take_over(self, key: str, read: Future[Adoptable]) -> None:
+        """Adopt one sidecar, or count it with what is wrong with it."""
+        try:
+            one = read.result()
+            adopted.adopt(self._index, one)
+        except CopyFrozen:
+            if not self._is_rescue:  # an archive counts as known only when all of it was read
+                raise
+            self.report.frozen += 1
+            self._on_frozen(key)
+        except Displaced as error:
+            self.last_displaced = error
+            self.report.displaced += 1
+            self._count_broken(str(error))
+        except (CopyDamaged, CopyMissing, KeyInvalid) as error:
+            self._count_broken(str(error))
+        except DestinationUnavailable as error:
+            self._failures += 1
+            if not self._is_rescue or self._failures >= MAX_FAILURES:
+                raise
+            self._count_broken(str(error))
+        except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
+            self._count_broken(f"{self._name}: {key} contradicts another sidecar: {error}")
+        else:
+            self._failures = 0
+            self.report.sidecars += 1
+            self.report.placed += bool(one.captured.media)
+
+    def _count_broken(self, line: str) -> None:
+        self.report.broken_count += 1
+        if len(self.report.broken) < MAX_SHOWN_BROKEN:
+            self.report.broken.append(line)
 
 
 def take_over(index: Index, destination: str, read: ReadSidecar, now: datetime) -> None:
     """Adopt one sidecar; raises CopyDamaged or ValueError when it contradicts its own place."""
-    outcome = _outcome(destination, read, now)
-    captured.adopt(index, read.content.generation, _stem_of(read), outcome)
+    adopted.adopt(index, make_adoptable(destination, read, now))
 
 
-def _count_broken(report: RebuildReport, line: str) -> None:
-    report.broken_count += 1
-    if len(report.broken) < MAX_SHOWN_BROKEN:
-        report.broken.append(line)
-
-
-def _stem_of(read: ReadSidecar) -> str:
-    """The sidecar's own place names its files: one that was moved would be taken for another."""
-    stem = read.key.removesuffix(keys.SIDECAR_SUFFIX)
-    is_own = re.compile(re.escape(stem) + r"[-.][^/]+").fullmatch
-    if not stem or not all(is_own(media.path) for media in read.content.media):
-        raise CopyDamaged(f"{read.key} names files that are not its own: it was moved or renamed")
-    return stem
+def make_adoptable(destination: str, read: ReadSidecar, now: datetime) -> Adoptable:
+    """Make the rows of one sidecar; raises CopyDamaged when it contradicts its own place."""
+    stem = stem_of(read.key, [media.path for media in read.content.media])
+    return adopted.make_adoptable(read.content.generation, stem, _outcome(destination, read, now))
 
 
 def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from archiver.actions.prepare import rebuild_from
-from archiver.actions.rebuild import RebuildReport
 from archiver.cli.output import print_json, warn
 from archiver.cli.settings import Settings
 from archiver.cli.sources import open_source
 from archiver.errors import ArchiverError
-from archiver.index import ledger
-from archiver.wiring import open_archive, run_lock
+
+if TYPE_CHECKING:
+    from archiver.actions.rebuild import RebuildReport
 
 
 @click.command("rebuild")
@@ -26,34 +27,49 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
 
     The index must be empty or absent: move a damaged one away first.
     """
+    from archiver.actions.prepare import rebuild_from
+    from archiver.index import ledger
+    from archiver.wiring import open_archive, run_lock
+
     config = settings.load()
     started_at = time.monotonic()
     with (
+        open_source(source, endpoint_url, config) as destination,
         run_lock(config.archive.state_dir, wait=False),
         open_archive(config, create_index=True) as archive,
-        open_source(source, endpoint_url, config) as destination,
     ):
         if not ledger.is_empty(archive.index):
             raise ArchiverError(
                 f"the index in {config.archive.state_dir} is not empty: move it away first"
             )
         report = rebuild_from(archive, destination)
-    _print(report, time.monotonic() - started_at, as_json)
+    seconds = time.monotonic() - started_at
+    if as_json:
+        print_json(_document(report, seconds))
+    else:
+        _print(report, seconds, is_silent=settings.verbosity < 0)
     return 3 if report.broken_count else 0
 
 
-def _print(report: RebuildReport, seconds: float, as_json: bool) -> None:
-    rate = report.sidecars / max(seconds, 0.001)
-    if as_json:
-        print_json(
-            {
-                "sidecars": report.sidecars,
-                "per_second": round(rate, 1),
-                "broken": report.broken,
-                "broken_count": report.broken_count,
-            }
+def _document(report: RebuildReport, seconds: float) -> Mapping[str, object]:
+    return {
+        "sidecars": report.sidecars,
+        "per_second": round(_rate(report, seconds), 1),
+        "broken": report.broken,
+        "broken_count": report.broken_count,
+    }
+
+
+def _print(report: RebuildReport, seconds: float, *, is_silent: bool) -> None:
+    if not is_silent:
+        click.echo(
+            f"{report.sidecars} generations taken over, {_rate(report, seconds):.0f} a second."
         )
-        return
-    click.echo(f"{report.sidecars} generations taken over, {rate:.0f} a second.")
     for line in report.broken:
-        warn(line)
+        warn(line, err=True)
+    if report.broken_count > len(report.broken):
+        warn(f"and {report.broken_count - len(report.broken)} more", err=True)
+
+
+def _rate(report: RebuildReport, seconds: float) -> float:
+    return report.sidecars / max(seconds, 0.001)

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+import shutil
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.actions.rebuild import RebuildReport, rebuild
-from archiver.actions.restore import (
-    Layout,
-    Overwrite,
-    RestoreOptions,
-    RestoreReport,
-    restore,
-)
-from archiver.cli.filters import check_accounts, filter_options, make_filters, values_of
+from archiver.cli.filters import TIME, check_accounts, filter_options, make_filters
+from archiver.cli.origin import name_unknown_ids, open_origin
 from archiver.cli.output import print_json, warn
+from archiver.cli.restore_target import refuse_inside_archive
 from archiver.cli.settings import Settings
-from archiver.cli.sources import load_config_of, open_source
-from archiver.config import Config
-from archiver.errors import ArchiveMissing, ArchiverError
-from archiver.index import Index, open_temporary_index, queries
-from archiver.storage.base import Destination
+from archiver.errors import CredentialsRejected
 from archiver.units import format_size
 
+if TYPE_CHECKING:
+    from archiver.actions.restore import RestoreReport
+    from archiver.storage.base import Destination
+
+LAYOUTS = ("archive", "flat", "original")
+OVERWRITES = ("never", "changed", "always")
+"""The words of `actions.restore`, at hand for --help before that is loaded."""
 EXIT_INCOMPLETE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """What is restored from; `accounts` are those of the config, when it was read."""
-
-    index: Index
-    destinations: Mapping[str, Destination]
-    accounts: Collection[str] = ()
-    broken: tuple[str, ...] = ()
 
 
 @click.command("restore")
@@ -49,18 +37,29 @@ class _Origin:
 @click.option("--endpoint-url", help="S3 endpoint, for an s3:// URL.")
 @click.option(
     "--layout",
-    type=click.Choice(values_of(Layout)),
-    default=Layout.ARCHIVE.value,
+    type=click.Choice(LAYOUTS),
+    default="archive",
     show_default=True,
+    help="How files are named: as stored, all in one folder, or by the providers' own names.",
 )
 @click.option(
     "--overwrite",
-    type=click.Choice(values_of(Overwrite)),
-    default=Overwrite.CHANGED.value,
+    type=click.Choice(OVERWRITES),
+    default="changed",
     show_default=True,
-    help="What happens to files that are there already.",
+    help="What happens to files that are there and differ. Where the layout gives the names, "
+    "only `always` replaces one: else the new file gets a number.",
 )
 @click.option("--with-sidecars", is_flag=True, help="Restore the sidecars too.")
+@click.option("--as-of", type=TIME, help="As a versioned bucket was then; needs --from.")
+@click.option("--request-thaw", is_flag=True, help="Ask for files in an archive tier (Glacier).")
+@click.option(
+    "--thaw-days",
+    type=click.IntRange(min=1),
+    default=7,
+    show_default=True,
+    help="How long they are to stay readable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count files and bytes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -74,27 +73,38 @@ def command(
     layout: str,
     overwrite: str,
     with_sidecars: bool,
+    as_of: datetime | None,
+    request_thaw: bool,
+    thaw_days: int,
     dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
     """Give files back into a directory: all of them, those with these IDs, or what filters choose.
 
-    Every file is checked against its SHA-256 while it is written. With --from PATH or
-    --from s3://BUCKET/PREFIX neither an index nor a config is needed.
+    Every file is checked against its SHA-256 while it is written; run again, it goes on where it
+    was interrupted. With --from PATH or --from s3://BUCKET/PREFIX neither an index nor a config
+    is needed, and with --from NAME no index.
     """
+    from archiver.actions.restore import Layout, Overwrite, RestoreOptions, restore
+    from archiver.cli.restore_progress import open_progress
+
     options = RestoreOptions(
         layout=Layout(layout),
         overwrite=Overwrite(overwrite),
         with_sidecars=with_sidecars,
         is_dry_run=dry_run,
         prefer=source,
+        thaw_days=thaw_days if request_thaw and not dry_run else None,
     )
     filters = make_filters(ids=ids, **given)
+    refuse_inside_archive(settings, source, target)
     with ExitStack() as stack:
-        origin = _open(settings, source, endpoint_url, stack)
+        origin = open_origin(
+            settings, source, endpoint_url, stack, as_of=as_of, thaw_days=options.thaw_days
+        )
         check_accounts(origin.index, filters.accounts, origin.accounts)
-        not_found = _not_found(origin.index, filters)
+        not_found = name_unknown_ids(origin.index, filters)
         report = restore(
             origin.index,
             origin.destinations,
@@ -102,56 +112,25 @@ def command(
             target,
             filters,
             options,
-            stack.enter_context(_progress(settings)),
+            stack.enter_context(open_progress(settings)),
         )
     report.problems += [*not_found, *origin.broken]
-    _print(report, target, dry_run, as_json)
+    if as_json:
+        print_json({**asdict(report), "target": target, "dry_run": dry_run})
+    else:
+        _print(report, target, dry_run, settings.verbosity < 0 and not dry_run)
+    if report.is_refused:
+        return CredentialsRejected.exit_code
     return EXIT_INCOMPLETE if report.problems else 0
-
-
-def _open(
-    settings: Settings, source: str | None, endpoint_url: str | None, stack: ExitStack
-) -> _Origin:
-    """Open the index and where to read from; from an address, an index is made on the fly."""
-    if source is None:
-        return _open_config(settings.load(), stack)
-    config = load_config_of(settings, source)
-    if config is not None:
-        return _open_config(config, stack)
-    destination = stack.enter_context(open_source(source, endpoint_url, None))
-    index = open_temporary_index()
-    stack.callback(index.close)
-    found: RebuildReport = rebuild(index, destination)
-    if not found.sidecars:
-        raise ArchiveMissing(f"there are no sidecars at {source}: is this the root of an archive?")
-    return _Origin(index, {destination.name: destination}, broken=tuple(found.broken))
-
-
-def _open_config(config: Config, stack: ExitStack) -> _Origin:
-    from archiver.wiring import open_archive
-
-    archive = stack.enter_context(open_archive(config))
-    return _Origin(archive.index, archive.destinations, config.accounts)
-
-
-def _not_found(index: Index, filters: queries.Filters) -> list[str]:
-    """Name the ids that stand for nothing; raises ArchiverError when all of them do."""
-    is_filtered = replace(filters, ids=(), limit=None) != queries.Filters()
-    where = "that the filters choose" if is_filtered else "of this id here"
-    one_by_one = (replace(filters, ids=(one,), limit=1) for one in dict.fromkeys(filters.ids))
-    problems = [
-        f"{one.ids[0]!r}: there is no generation {where}; `archiver ls` lists them"
-        for one in one_by_one
-        if not any(queries.find(index, one))
-    ]
-    if problems and len(problems) == len(set(filters.ids)):
-        raise ArchiverError("\n".join(problems))
-    return problems
 
 
 def _open_target(target: Path, stack: ExitStack, is_dry_run: bool) -> Destination:
     from archiver.storage.urls import open_url
 
+    if is_dry_run and not target.is_dir():
+        from archiver.storage.memory import MemoryDestination
+
+        return MemoryDestination(str(target))
     destination = open_url(str(target.absolute()))
     stack.callback(destination.close)
     if not is_dry_run:
@@ -159,30 +138,31 @@ def _open_target(target: Path, stack: ExitStack, is_dry_run: bool) -> Destinatio
     return destination
 
 
-@contextmanager
-def _progress(settings: Settings) -> Iterator[Callable[[RestoreReport], None]]:
-    if not settings.shows_progress:
-        yield lambda _report: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("restoring …") as status:
-        yield lambda report: status.update(
-            f"{report.files} files, {format_size(report.size_bytes)}"
-        )
+def _print(report: RestoreReport, target: Path, is_dry_run: bool, is_silent: bool) -> None:
+    if not is_silent:
+        _print_counts(report, target, is_dry_run)
+    for line in report.healed:
+        warn(f"a bad copy was replaced by a good one: {line}", err=True)
+    for line in (*report.left_out, *report.problems):
+        warn(line, err=True)
 
 
-def _print(report: RestoreReport, target: Path, is_dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        print_json({**asdict(report), "target": target, "dry_run": is_dry_run})
-        return
+def _print_counts(report: RestoreReport, target: Path, is_dry_run: bool) -> None:
     verb = "would be restored" if is_dry_run else "restored"
-    also = f"; {report.present} were there already" if report.present else ""
+    there = f"{report.present} ({format_size(report.present_bytes)}) were there already"
+    also = f"; {there}" if report.present else ""
+    if report.kept:
+        also += f"; {report.kept} others are in the way and stay (--overwrite never)"
     click.echo(
         f"{report.files} files ({format_size(report.size_bytes)}) of {report.generations} "
         f"generations {verb} to {target}{also}."
     )
-    for line in report.healed:
-        warn(f"a bad copy was replaced by a good one: {line}")
-    for line in report.problems:
-        warn(line, err=True)
+    if is_dry_run:
+        _warn_if_full(target, report.size_bytes)
+
+
+def _warn_if_full(target: Path, needed_bytes: int) -> None:
+    place = next(one for one in (target.absolute(), *target.absolute().parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed_bytes:
+        warn(f"they do not fit: {format_size(free)} are free there", err=True)

@@ -61,6 +61,7 @@ class Known:
     fingerprint: str | None
     may_be_committed: bool
     assets: tuple[KnownAsset, ...]
+    next_try_at: datetime | None = None
 
     @property
     def listed_record(self) -> Mapping[str, object] | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from archiver.index import Index, listed, queries
+from archiver.index import Index, adopted, listed, queries
 from archiver.index.captured import SIDECAR, Captured
 from archiver.index.listed import Listed, Seen
 from archiver.index.rows import Known
@@ -170,3 +170,8 @@ def make_captured(
         archived_at=NOW,
     )
     return replace(outcome, **facts)  # type: ignore[arg-type]  # facts are Captured's fields
+
+
+def adopt(index: Index, generation: Generation, stem: str, captured: Captured) -> None:
+    """Take over what a sidecar tells."""
+    adopted.adopt(index, adopted.make_adoptable(generation, stem, captured))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archiver.index import Index, adopted, captured, queries
+from archiver.index import Index, captured, queries
 from archiver.index.captured import Captured
 from archiver.index.rows import Known
 from archiver.model import Generation, Missing, State
@@ -22,6 +22,7 @@ from tests.index.making import (
     SECOND,
     THUMBNAIL,
     add,
+    adopt,
     digest_of,
     known,
     make,

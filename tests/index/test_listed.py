@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from archiver.index import Index, adopted, captured, ledger, listed, queries
+from archiver.index import Index, captured, ledger, listed, queries
 from archiver.index.queries import Filters
 from archiver.model import Cost, Failure, Kind, Link, Role, State, Status
 from tests.index.making import (
@@ -20,6 +20,7 @@ from tests.index.making import (
     THUMBNAIL,
     WANTED,
     add,
+    adopt,
     known,
     make,
     make_captured,

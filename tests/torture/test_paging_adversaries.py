@@ -496,9 +496,7 @@ def test_total_that_is_always_too_large_costs_one_more_sweep_and_no_more(
 
 
 @every_provider
-def test_unfinished_item_that_is_not_found_once_is_not_lost(
-    ground: Ground, provider: str
-) -> None:
+def test_unfinished_item_that_is_not_found_once_is_not_lost(ground: Ground, provider: str) -> None:
     """One answer may be a slip; what ends well afterwards is archived."""
     ground.sweep_every = "15d"
     adversary = begin_archived(ground, provider)

@@ -1,0 +1,276 @@
+"""Takes generations over from their sidecars: how an index is made anew (promise 2).
+
+Plain SQL with a fixed text for each statement, as SQLite compiles each only once so: an archive
+has a million sidecars, and each of them is some ten rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+
+from archiver import keys
+from archiver.index.captured import Captured
+from archiver.index.database import Index
+from archiver.index.rows import generation_row, stamp, stamp_or_none
+from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State
+from archiver.states import ASSETS, DUE_STATES, GENERATIONS, MISSING_EVENTS, Event, after
+
+_GENERATION = (
+    "account",
+    "id",
+    "provider",
+    "kind",
+    "status",
+    "model",
+    "prompt",
+    "negative_prompt",
+    "name",
+    "created_at",
+    "completed_at",
+    "expires_at",
+    "details",
+)
+_STANDING = (
+    "state",
+    "is_secured",
+    "reason",
+    "stem",
+    "stem_folded",
+    "deadline_at",
+    "archived_at",
+    "next_try_at",
+)
+_ASSET = (
+    "generation",
+    "key",
+    "position",
+    "role",
+    "ordinal",
+    "kind",
+    "state",
+    "source_url",
+    "link_is_whole",
+    "original_name",
+    "path",
+    "path_folded",
+    "media_type",
+    "size_bytes",
+    "sha256",
+    "source_etag",
+    "fetched_at",
+    "reason",
+    "http_status",
+    "failed_at",
+)
+_COPY = (
+    "generation",
+    "key",
+    "destination",
+    "path",
+    "size_bytes",
+    "sha256",
+    "stored_at",
+    "verified",
+    "etag",
+    "version_id",
+)
+
+
+def _insertion(table: str, columns: tuple[str, ...], more: str = "") -> str:
+    marks = ", ".join(f":{column}" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {more}".rstrip()
+
+
+_INSERT_GENERATION = _insertion("generations", _GENERATION + _STANDING)
+_UPDATE_WORDS = (
+    f"UPDATE generations SET {', '.join(f'{column} = :{column}' for column in _GENERATION)}"
+    " WHERE number = :number"
+)
+_INSERT_ASSET = _insertion("assets", _ASSET)
+_PUT_ASSET = _insertion(
+    "assets",
+    _ASSET,
+    "ON CONFLICT (generation, key) DO UPDATE SET "
+    + ", ".join(
+        f"{column} = excluded.{column}"
+        for column in _ASSET
+        if column not in ("generation", "key", "position", "role", "ordinal", "link_is_whole")
+    ),
+)
+_SECURE = (
+    "UPDATE generations SET state = ?, is_secured = 1, reason = NULL, archived_at = ?,"
+    " next_try_at = ? WHERE number = ?"
+)
+_PUT_COPY = _insertion(
+    "copies",
+    _COPY,
+    "ON CONFLICT (generation, key, destination) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _COPY[3:]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoptable:
+    """What one sidecar tells, with its rows made: that needs no lock, so any thread can do it."""
+
+    generation: Generation
+    stem: str
+    captured: Captured
+    row: dict[str, object]
+    assets: list[dict[str, object]]
+    copies: list[dict[str, object]]
+
+
+def make_adoptable(generation: Generation, stem: str, captured: Captured) -> Adoptable:
+    """Make the rows of a generation that the index does not know yet."""
+    state = after(GENERATIONS, None, captured.event)
+    row = {
+        **generation_row(generation),
+        "state": state.value,
+        "is_secured": int(state not in DUE_STATES),
+        "reason": captured.reason,
+        "stem": stem,
+        "stem_folded": keys.fold(stem),
+        "deadline_at": stamp_or_none(generation.expires_at),
+        "archived_at": stamp_or_none(captured.archived_at),
+        "next_try_at": stamp_or_none(captured.next_try_at),
+    }
+    ordinals: Counter[Role] = Counter()
+    assets = []
+    for position, entry in enumerate(_entries(captured)):
+        ordinal = _next_ordinal(stem, entry, ordinals)
+        assets.append({**_asset_row(entry, None), "position": position, "ordinal": ordinal})
+    copies = [_copy_row(key, receipt) for key, receipt in captured.receipts]
+    return Adoptable(generation, stem, captured, row, assets, copies)
+
+
+def adopt(index: Index, one: Adoptable) -> None:
+    """Take over a generation from its sidecar, as when the index is made anew.
+
+    Called again for another destination's sidecar of the same generation it adds what that one
+    knows more: a file that one destination holds is not missing because another lacks it.
+    """
+    with index.transaction() as database:
+        db = database.conn
+        known = db.execute(
+            "SELECT number, stem FROM generations WHERE account = :account AND id = :id", one.row
+        ).fetchone()
+        if known is None:
+            number = db.execute(_INSERT_GENERATION, one.row).lastrowid
+            db.executemany(_INSERT_ASSET, _numbered(one.assets, number))
+        elif known[1] != one.stem:
+            raise ValueError(f"{one.generation.id} has another sidecar already, at {known[1]}")
+        else:
+            number = known[0]
+            _add_more(db, number, one)
+        db.executemany(_PUT_COPY, _numbered(one.copies, number))
+
+
+def _numbered(rows: list[dict[str, object]], number: int | None) -> list[dict[str, object]]:
+    return [{**row, "generation": number} for row in rows]
+
+
+def _entries(captured: Captured) -> tuple[Media | Missing, ...]:
+    return (*captured.media, *captured.missing)
+
+
+def _add_more(db: sqlite3.Connection, number: int, one: Adoptable) -> None:
+    """Add a further sidecar's files to a known generation, and judge its state anew.
+
+    What was committed tells more than a listing: its words replace those of a pending row.
+    """
+    [before] = db.execute("SELECT state FROM generations WHERE number = ?", (number,)).fetchone()
+    if before == State.PENDING:
+        db.execute(_UPDATE_WORDS, {**one.row, "number": number})
+    states, ordinals = _known_assets(db, number)
+    for entry in _entries(one.captured):
+        known = states.get(entry.key)
+        if known is None or (isinstance(entry, Media) and known is not State.ARCHIVED):
+            row = _asset_row(entry, known)
+            place = {"generation": number, "position": len(states)}
+            ordinal = _next_ordinal(one.stem, entry, ordinals)
+            db.execute(_PUT_ASSET, {**row, **place, "ordinal": ordinal})
+            states[entry.key] = State(str(row["state"]))
+    if set(states.values()) <= {State.ARCHIVED, State.EXCLUDED}:
+        db.execute(
+            _SECURE,
+            (
+                after(GENERATIONS, State(before), Event.SECURED).value,
+                stamp_or_none(one.captured.archived_at),
+                stamp_or_none(one.captured.next_try_at),
+                number,
+            ),
+        )
+
+
+def _known_assets(db: sqlite3.Connection, number: int) -> tuple[dict[str, State], Counter[Role]]:
+    """The states of a generation's assets, and the last number given in each role."""
+    states: dict[str, State] = {}
+    ordinals: Counter[Role] = Counter()
+    rows = db.execute(
+        "SELECT key, state, role, ordinal FROM assets WHERE generation = ?", (number,)
+    )
+    for key, state, role, ordinal in rows:
+        states[key] = State(state)
+        ordinals[Role(role)] = max(ordinals[Role(role)], ordinal)
+    return states, ordinals
+
+
+def _next_ordinal(stem: str, entry: Media | Missing, ordinals: Counter[Role]) -> int:
+    """The number a file's name carries; what has no file yet gets the next one."""
+    if isinstance(entry, Media):
+        ordinal = keys.read_ordinal(stem, entry.path)
+    else:
+        ordinal = ordinals[entry.role] + 1
+    ordinals[entry.role] = max(ordinals[entry.role], ordinal)
+    return ordinal
+
+
+def _asset_row(entry: Media | Missing, before: State | None) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(_ASSET)
+    before = before or after(ASSETS, None, Event.LISTED)
+    row |= {"key": entry.key, "role": entry.role.value, "link_is_whole": 0}
+    return row | (_media(entry, before) if isinstance(entry, Media) else _missing(entry, before))
+
+
+def _media(media: Media, before: State) -> dict[str, object]:
+    return {
+        "kind": media.kind.value,
+        "state": after(ASSETS, before, Event.SECURED).value,
+        "source_url": media.source_url,
+        "link_is_whole": int(media.source_url is not None),
+        "original_name": media.original_name,
+        "path": media.path,
+        "path_folded": keys.fold(media.path),
+        "media_type": media.media_type,
+        "size_bytes": media.digest.size_bytes,
+        "sha256": media.digest.sha256,
+        "source_etag": media.source_etag,
+        "fetched_at": stamp(media.fetched_at),
+    }
+
+
+def _missing(missing: Missing, before: State) -> dict[str, object]:
+    return {
+        "kind": Kind.OTHER.value,
+        "state": after(ASSETS, before, MISSING_EVENTS[missing.state]).value,
+        "reason": missing.reason,
+        "http_status": missing.http_status,
+        "failed_at": stamp(missing.at),
+    }
+
+
+def _copy_row(key: str, receipt: Receipt) -> dict[str, object]:
+    return {
+        "key": key,
+        "destination": receipt.destination,
+        "path": receipt.key,
+        "size_bytes": receipt.digest.size_bytes,
+        "sha256": receipt.digest.sha256,
+        "stored_at": stamp(receipt.stored_at),
+        "verified": receipt.verified,
+        "etag": receipt.etag,
+        "version_id": receipt.version_id,
+    }
