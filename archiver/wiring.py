@@ -17,8 +17,8 @@ from types import ModuleType
 from filelock import FileLock, Timeout
 
 from archiver.actions.archive import Account, Archive, Clock, Unusable, utc_now
+from archiver.actions.listing.walk import WalkOptions
 from archiver.actions.run import RunOptions
-from archiver.actions.walk import WalkOptions
 from archiver.config import Config
 from archiver.errors import (
     ConfigInvalid,

@@ -25,12 +25,12 @@ from archiver.actions.archive import Archive
 from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.restore import RestoreOptions, restore
 from archiver.actions.verify import open_source
-from archiver.actions.verify_reading import Source
+from archiver.actions.verifying.reading import Source
 from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationError
 from archiver.index import census, open_temporary_index, queries, standing
 from archiver.index.queries import Filters
 from archiver.model import Digest
-from archiver.storage import local
+from archiver.storage.local import destination as local
 
 SAMPLE = 25
 MAX_SHOWN_PROBLEMS = 50

@@ -18,8 +18,8 @@ from itertools import chain
 from typing import IO, Protocol
 
 from archiver import __version__
-from archiver.actions import export_tags as tags
 from archiver.actions.archive import Clock, utc_now
+from archiver.actions.exporting import tags
 from archiver.actions.restore import RestoreOptions, RestoreReport, Wanted, plan
 from archiver.errors import ArchiverError, CopyDamaged, CopyMissing, DestinationError
 from archiver.index import Index

@@ -197,7 +197,7 @@ def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
 def _judge(content: sidecar.Sidecar) -> tuple[Event, str | None]:
     """Name the event that the last try before this sidecar ended in.
 
-    What is in progress gets a sidecar only when it vanished so (`actions/unfinished.py`).
+    What is in progress gets a sidecar only when it vanished so (`actions/listing/unfinished.py`).
     """
     for state in (State.FAILED, State.LOST):
         found = next((one for one in content.missing if one.state is state), None)

@@ -1,8 +1,8 @@
 """Heals what `verify` found: media, sidecars, and what the index did not know (promise 7).
 
 Every fault is looked at again before anything is written. A death at any moment leaves the fault
-recorded and no good copy harmed: `repair_media` says why. The media of a generation come before its
-sidecar, as in every write order.
+recorded and no good copy harmed: `repairing/media.py` says why. The media of a generation come
+before its sidecar, as in every write order.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from archiver.actions.commit import Progress, conclude
+from archiver.actions.capturing.commit import Progress, conclude
 from archiver.actions.parallel import in_parallel
-from archiver.actions.repair_finding import INDEX, Means, Outcome, Repaired, tell
-from archiver.actions.repair_media import heal_media
-from archiver.actions.repair_sidecar import heal_sidecar, learn
-from archiver.actions.repair_strays import refuse_stray, settle_stray
+from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
+from archiver.actions.repairing.media import heal_media
+from archiver.actions.repairing.sidecar import heal_sidecar, learn
+from archiver.actions.repairing.strays import refuse_stray, settle_stray
 from archiver.errors import DestinationError
 from archiver.index import faults, queries
 from archiver.index.queries import Copy, Filters

@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
-from archiver.actions.restore_file import Done, End, Work, give_back, judge, look
-from archiver.actions.restore_plan import (
+from archiver.actions.restoring.file import Done, End, Work, give_back, judge, look
+from archiver.actions.restoring.plan import (
     Layout,
     Overwrite,
     RestoreOptions,
@@ -21,7 +21,7 @@ from archiver.actions.restore_plan import (
     Wanted,
     plan,
 )
-from archiver.actions.restore_sources import Sources
+from archiver.actions.restoring.sources import Sources
 from archiver.errors import DestinationForbidden, DestinationUnavailable
 from archiver.index import Index, queries
 from archiver.index.queries import Filters

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from archiver.actions.archive import Account, Archive, Unusable
 from archiver.actions.forecast import forecast
-from archiver.actions.one_pass import Observer, OnePass, RunOptions
-from archiver.actions.prepare import prepare
-from archiver.actions.summary import AccountSummary, RunSummary
+from archiver.actions.running.one_pass import Observer, OnePass, RunOptions
+from archiver.actions.running.prepare import prepare
+from archiver.actions.running.summary import AccountSummary, RunSummary
 from archiver.fetch.engine import MediaEngine
 from archiver.index import captured, ledger, listed
 from archiver.model import State

@@ -29,9 +29,9 @@ from datetime import timedelta
 from archiver.actions.archive import Archive
 from archiver.actions.marker import check_marker
 from archiver.actions.parallel import in_parallel
-from archiver.actions.verify_listing import compare_listing
-from archiver.actions.verify_reading import Look, Source
-from archiver.actions.verify_sidecar import names_other_files, says_other
+from archiver.actions.verifying.listing import compare_listing
+from archiver.actions.verifying.reading import Look, Source
+from archiver.actions.verifying.sidecar import names_other_files, says_other
 from archiver.errors import DestinationError
 from archiver.index import ledger, proofs, queries, standing
 from archiver.index.proofs import Held, Proof

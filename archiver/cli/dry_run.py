@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from archiver.actions.archive import Archive, utc_now
-from archiver.actions.links import LiveLinks
-from archiver.actions.listing import WalkReport
+from archiver.actions.listing.links import LiveLinks
+from archiver.actions.listing.page import WalkReport
+from archiver.actions.listing.walk import walk
 from archiver.actions.run import RunOptions
-from archiver.actions.summary import EXIT_INCOMPLETE, worst
-from archiver.actions.walk import walk
+from archiver.actions.running.summary import EXIT_INCOMPLETE, worst
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import print_json, print_table, relative, warn
 from archiver.config import Config

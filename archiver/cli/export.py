@@ -83,9 +83,9 @@ def _choose_place(
     folder: Path | None, tar: str | None, as_json: bool, is_dry_run: bool
 ) -> AbstractContextManager[Bag]:
     """Find out where the bag goes, before anything is read; nothing is made yet."""
-    from archiver.actions.export_folder import open_folder_bag
-    from archiver.actions.export_part import refuse_taken
-    from archiver.actions.export_tar import open_tar_file, open_tar_stream
+    from archiver.actions.exporting.folder import open_folder_bag
+    from archiver.actions.exporting.part import refuse_taken
+    from archiver.actions.exporting.tar import open_tar_file, open_tar_stream
 
     if (folder is None) == (not tar):
         raise click.UsageError("say where to: --to DIR or --tar FILE, one of the two")

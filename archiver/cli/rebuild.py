@@ -27,7 +27,7 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
 
     The index must be empty or absent: move a damaged one away first.
     """
-    from archiver.actions.prepare import rebuild_from
+    from archiver.actions.running.prepare import rebuild_from
     from archiver.index import ledger
     from archiver.wiring import open_archive, run_lock
 

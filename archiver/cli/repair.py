@@ -18,7 +18,7 @@ from archiver.cli.settings import Settings
 
 if TYPE_CHECKING:
     from archiver.actions.archive import Account, Archive
-    from archiver.actions.repair_finding import Means, Repaired
+    from archiver.actions.repairing.finding import Means, Repaired
     from archiver.config import Config
     from archiver.index import Index
     from archiver.index.queries import Filters
@@ -85,9 +85,9 @@ def _opened(
     config: Config, filters: Filters, scope: frozenset[str], dry_run: bool, wait_lock: bool
 ) -> Iterator[tuple[Means, Iterator[Repaired]]]:
     """Open all that heals, and begin; a dry run takes no lock and touches no destination."""
-    from archiver.actions.prepare import prepare
     from archiver.actions.repair import plan, repair
-    from archiver.actions.repair_finding import Means
+    from archiver.actions.repairing.finding import Means
+    from archiver.actions.running.prepare import prepare
     from archiver.index.queries import Filters
     from archiver.wiring import open_archive, open_engine, run_lock
 

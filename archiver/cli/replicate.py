@@ -130,8 +130,8 @@ def _replicate(
     sources: frozenset[str],
     wait_lock: bool,
 ) -> _Done:
-    from archiver.actions.prepare import prepare
     from archiver.actions.replicate import replicate
+    from archiver.actions.running.prepare import prepare
     from archiver.index.lacking import count_lacking
     from archiver.wiring import open_archive, run_lock
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archiver.actions.archive import Archive
     from archiver.actions.drill import DrillReport
     from archiver.actions.verify import VerifyOptions, VerifyReport
-    from archiver.actions.verify_findings import Finding
+    from archiver.actions.verifying.findings import Finding
 
 EXIT_INCOMPLETE = 3
 LOCK_NAME = "verify.lock"
@@ -105,7 +105,7 @@ def _verify(
     as_json: bool,
 ) -> int:
     from archiver.actions.verify import verify
-    from archiver.actions.verify_findings import findings
+    from archiver.actions.verifying.findings import findings
     from archiver.cli.interrupt import stopping
 
     started_at = time.monotonic()

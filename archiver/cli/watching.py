@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from archiver.actions.commit import CaptureReport
+from archiver.actions.capturing.commit import CaptureReport
 from archiver.actions.forecast import Forecast
-from archiver.actions.listing import WalkReport
+from archiver.actions.listing.page import WalkReport
 from archiver.actions.run import Observer, RunSummary
 from archiver.cli.settings import Settings
 from archiver.units import format_size

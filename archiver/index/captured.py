@@ -54,7 +54,8 @@ class Captured:
 def record(index: Index, number: int, captured: Captured, now: datetime) -> State:
     """Write the outcome of one try, all of it in one transaction; returns the state it led to.
 
-    A generation that was listed anew meanwhile, with other files or facts, is due again at once.
+    A generation that was listed anew meanwhile, with other files or facts, is due again at once;
+    not so one from a sidecar whose first listing came meanwhile: there is nothing to compare with.
     """
     with index.transaction() as db:
         states = _asset_states(db, number)
@@ -68,7 +69,8 @@ def record(index: Index, number: int, captured: Captured, now: datetime) -> Stat
         )
         state = after(GENERATIONS, State(row["state"]), captured.event)
         _end_try(db, number, captured, state)
-        is_other = row["fingerprint"] != captured.fingerprint or _has_pending(db, number)
+        is_other = captured.fingerprint not in (row["fingerprint"], None)
+        is_other = is_other or _has_pending(db, number)
         if state in (State.ARCHIVED, State.LOST) and is_other:
             changed = after(GENERATIONS, state, Event.CHANGED)
             again = {"state": changed, "next_try_at": stamp(now), "is_secured": 0}

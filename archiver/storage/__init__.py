@@ -5,7 +5,7 @@ so a config without S3 never pays for boto3.
 """
 
 DESTINATION_TYPES = {
-    "local": "archiver.storage.local",
-    "s3": "archiver.storage.s3",
+    "local": "archiver.storage.local.destination",
+    "s3": "archiver.storage.s3.destination",
 }
 """Type in the config -> module with `Options` (pydantic) and `open_destination(name, options)`."""

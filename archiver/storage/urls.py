@@ -8,8 +8,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from archiver.errors import ConfigInvalid
-from archiver.storage import local, s3
 from archiver.storage.base import Destination
+from archiver.storage.local import destination as local
+from archiver.storage.s3 import destination as s3
 
 
 def open_url(

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from archiver.actions.summary import MAX_SHOWN_PROBLEMS, AccountSummary, RunSummary, worst
+from archiver.actions.running.summary import MAX_SHOWN_PROBLEMS, AccountSummary, RunSummary, worst
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -16,16 +16,16 @@ from archiver.actions.archive import Archive
 from archiver.actions.marker import check_marker
 from archiver.actions.rebuild import rebuild
 from archiver.actions.verify import VerifyOptions, VerifyReport, verify
-from archiver.actions.verify_findings import findings
+from archiver.actions.verifying.findings import findings
 from archiver.errors import CopyDamaged, CopyFrozen, DestinationUnavailable
 from archiver.index import Index, ledger, open_index, proofs
 from archiver.index.standing import standing as read_standing
 from archiver.model import Digest, Fault, Generation, Kind, Media, Role, Status
 from archiver.secrets import SecretSource
 from archiver.sidecar import Sidecar
-from archiver.storage import s3
 from archiver.storage.base import Destination, put
 from archiver.storage.memory import MemoryDestination
+from archiver.storage.s3 import destination as s3
 from tests.servers import make_s3_client
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

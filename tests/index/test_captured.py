@@ -290,3 +290,16 @@ def test_digests_are_those_of_the_files(index: Index) -> None:
     held = {copy.receipt.key: copy.receipt.digest for copy in queries.copies(index, one.number)}
 
     assert digest_of(media.path) == held[media.path]
+
+
+def test_first_listing_during_a_catch_up_changes_nothing(index: Index) -> None:
+    """What came from a sidecar has no listing to compare with, so it is not called changed."""
+    generation, outcome = sidecar_of(index)
+    adopt(index, generation, STEM, outcome)
+    before = known(index)
+    record(index, make(assets=(OUTPUT, THUMBNAIL)), now=LATER)
+
+    captured.record(index, before.number, make_captured(before), LATER)
+
+    assert State.ARCHIVED == known(index).state
+    assert [] == queries.due(index, ["studio"], LATER, [], 10)

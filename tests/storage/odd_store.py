@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from archiver.storage import s3
+from archiver.storage.s3 import destination as s3
 
 XML = {"Content-Type": "application/xml"}
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import Digest
-from archiver.storage import local, memory, s3
+from archiver.storage import memory
 from archiver.storage.base import Destination, read_whole
+from archiver.storage.local import destination as local
+from archiver.storage.s3 import destination as s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from archiver.errors import CopyMissing, DestinationUnavailable
-from archiver.storage import local
 from archiver.storage.base import put
-from archiver.storage.local_upload import write_all
+from archiver.storage.local import destination as local
+from archiver.storage.local.upload import write_all
 from tests.storage.places import LocalPlace, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/hist_abc123.png"
@@ -227,7 +227,7 @@ def test_what_a_killed_process_leaves_is_cleaned(local_place: LocalPlace) -> Non
     """A process killed in the middle of a file leaves no visible file; its leftover is removed."""
     program = (
         "import os, signal, sys, pathlib\n"
-        "from archiver.storage import local\n"
+        "from archiver.storage.local import destination as local\n"
         "options = local.Options(type='local', path=pathlib.Path(sys.argv[1]))\n"
         "upload = local.open_destination('disk', options).begin('a/b.png', 'image/png')\n"
         "upload.write(b'half a fi')\n"

@@ -21,7 +21,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from archiver.errors import CopyExists
-from archiver.storage import local
+from archiver.storage.local import destination as local
 
 place = local.open_destination("disk", local.Options(type="local", path=Path(sys.argv[1])))
 place.prepare()

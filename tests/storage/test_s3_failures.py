@@ -14,9 +14,10 @@ from archiver.errors import (
     DestinationError,
     DestinationUnavailable,
 )
-from archiver.storage import s3, s3_bucket
 from archiver.storage.base import put
-from archiver.storage.s3_bucket import TIMEOUT_SECONDS, TOTAL_ATTEMPTS
+from archiver.storage.s3 import bucket as s3_bucket
+from archiver.storage.s3 import destination as s3
+from archiver.storage.s3.bucket import TIMEOUT_SECONDS, TOTAL_ATTEMPTS
 from tests.servers import SeaweedFS
 from tests.storage.odd_store import (
     XML,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from archiver.errors import CopyExists, CopyFrozen, DestinationForbidden
-from archiver.storage import s3_new
 from archiver.storage.base import Created, put
+from archiver.storage.s3 import new as s3_new
 from tests.storage.odd_store import Answer, Request, md5_tag, odd_store, refuse
 from tests.storage.places import PART_BYTES, S3Place, fetch, list_keys, make_data
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from archiver.errors import (
     DestinationUnavailable,
 )
-from archiver.storage import s3
+from archiver.storage.s3 import destination as s3
 from tests.storage.places import (
     make_options,
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 import bagit
 import pytest
 
-from archiver.actions.export_tags import make_info, make_line
+from archiver.actions.exporting.tags import make_info, make_line
 from archiver.keys import TEMPORARY_PREFIX
 from tests.servers import SeaweedFS
 from tests.stories.house import House, media_tree, sidecars, tree
@@ -261,7 +261,7 @@ def test_killed_export_never_looks_whole(house: House) -> None:
 
 def test_two_exports_to_one_place_do_not_mix(house: House) -> None:
     """The second one is told that the first is at work."""
-    from archiver.actions.export_part import open_part
+    from archiver.actions.exporting.part import open_part
 
     house.run()
     target = house.folder / "bag"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver.actions.commit import PATIENT_ATTEMPTS
+from archiver.actions.capturing.commit import PATIENT_ATTEMPTS
 from archiver.actions.run import RunOptions, RunSummary, run
 from archiver.cli.forecasting import tell
 from archiver.config import load_config

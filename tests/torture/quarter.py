@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from archiver.actions.archive import Archive
-from archiver.actions.commit import CaptureReport
+from archiver.actions.capturing.commit import CaptureReport
 from archiver.actions.forecast import Forecast
-from archiver.actions.listing import WalkReport
+from archiver.actions.listing.page import WalkReport
 from archiver.actions.run import RunSummary, run
 from archiver.config import load_config
 from archiver.errors import ArchiveMissing, DestinationError

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.simulator import Recipe, Simulator
-from archiver.storage import local, s3
 from archiver.storage.base import Destination
+from archiver.storage.local import destination as local
+from archiver.storage.s3 import destination as s3
 from tests.servers import make_s3_client
 from tests.torture.calls import CALLS, FIRED, Call, Plan
 

@@ -21,8 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from archiver.actions.prepare import prepare
 from archiver.actions.rebuild import rebuild
+from archiver.actions.running.prepare import prepare
 from archiver.config import load_config
 from archiver.wiring import open_archive
 from tests.servers import SeaweedFS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from archiver.actions.intake import Intake
+from archiver.actions.capturing.intake import Intake
 from archiver.errors import ArchiverError, MediaError
 from archiver.fetch.engine import Limits, MediaEngine
 from archiver.model import Link

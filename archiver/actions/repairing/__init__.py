@@ -1,0 +1,1 @@
+"""The parts of `actions/repair.py`: one for each way of healing."""

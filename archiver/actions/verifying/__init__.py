@@ -1,0 +1,1 @@
+"""The parts of `actions/verify.py`: what is looked at, how, and what it is called."""

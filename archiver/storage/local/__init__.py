@@ -1,0 +1,1 @@
+"""Destinations in a local directory."""
