@@ -133,7 +133,8 @@ class OnePass:
         finally:
             for pool in (walkers, workers):
                 pool.shutdown(wait=False, cancel_futures=True)
-            wait(self._running, patience_seconds)
+            # `wait` would wait for ever for those that were cancelled before they began.
+            wait([one for one in self._running if not one.cancelled()], patience_seconds)
             self._save_budgets()
         self._tell_of_destinations()
 
