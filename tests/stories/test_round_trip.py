@@ -183,6 +183,25 @@ def test_lost_index_is_made_anew_before_anything_is_fetched_again(house: House) 
     assert before == tree(house.disk)
 
 
+def test_archive_that_was_copied_without_its_marker_is_taken_over_too(house: House) -> None:
+    """Hidden folders are easily left behind; what is there is known all the same."""
+    house.run()
+    before = tree(house.disk)
+    shutil.rmtree(house.folder / "state")
+    shutil.rmtree(house.disk / ".archiver")
+    house.simulator.requests.clear()
+
+    summary = house.run().document
+
+    assert 0 == house.simulator.requests.count("media")
+    assert summary["rebuilt"]["disk"] == len(list(sidecars(house.disk)))
+    assert before == tree(house.disk)
+    shutil.rmtree(house.folder / "state")
+    shutil.rmtree(house.disk / ".archiver")
+    rebuilt = house.archiver("rebuild", "--from", "disk", "--json")
+    assert len(list(sidecars(house.disk))) == rebuilt.document["sidecars"]
+
+
 def test_roles_that_are_kept_from_now_on_are_fetched_for_old_generations_too(
     house: House,
 ) -> None:

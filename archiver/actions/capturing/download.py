@@ -44,6 +44,8 @@ from archiver.storage.base import Target
 
 GONE = (404, 410)
 TOO_MANY = 429
+LINK_MARGIN = timedelta(seconds=10)
+"""A link that ends so soon is renewed before it is used: two clocks never quite agree."""
 PATIENT_ATTEMPTS = 6
 """A 401 or 403 may be a passing challenge: only so many, over an hour at least, are evidence."""
 DOUBT_ATTEMPTS = 3
@@ -140,10 +142,12 @@ class Downloader:
             self._is_clock_trusted = False
 
     def _is_expired(self, known: KnownAsset) -> bool:
-        """Tell whether every source of an asset is a link that has expired by its own word."""
+        """Tell whether every source of an asset is a link that has expired, or is about to."""
         sources, now = self._sources(known), self._archive.clock()
         ends = [link_expires_at(one.url) if isinstance(one, Link) else None for one in sources]
-        return bool(ends) and all(ends_at is not None and ends_at <= now for ends_at in ends)
+        return bool(ends) and all(
+            ends_at is not None and ends_at <= now + LINK_MARGIN for ends_at in ends
+        )
 
     def _fetch_any(self, known: KnownAsset) -> Outcome:
         """Try the sources in turn; the error of the best one is what counts."""

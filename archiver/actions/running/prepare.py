@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from archiver import keys
 from archiver.actions.archive import Archive
 from archiver.actions.marker import Found, check_marker, read_marker
 from archiver.actions.rebuild import RebuildReport, rebuild
@@ -70,7 +71,7 @@ def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
     """
     identity = read_marker(source)
     for destination in archive.destinations.values():
-        if identity is not None and _is_same(destination, source, identity):
+        if _is_same(destination, source, identity):
             report = _take_over(archive, destination)
             captured.complete_everywhere(archive.index, archive.names, archive.clock())
             return report or RebuildReport()
@@ -80,25 +81,33 @@ def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
     )
 
 
-def _is_same(destination: Destination, source: Destination, identity: str) -> bool:
+def _is_same(destination: Destination, source: Destination, identity: str | None) -> bool:
     """Compare a destination with the place that is read; one that is away is another."""
     if destination.name == source.name:
         return True
     try:
-        return read_marker(destination) == identity
+        return identity is not None and read_marker(destination) == identity
     except DestinationError:
         return False
 
 
 def _take_over(archive: Archive, destination: Destination) -> RebuildReport | None:
-    """Read an unknown archive's sidecars; it counts as known only when all were read."""
+    """Read an unknown archive's sidecars; it counts as known only when all were read.
+
+    A copy of an archive may have lost its marker, which begins with a dot, on the way.
+    """
     marker = check_marker(archive.index, destination)
     report = None
-    if marker.found is Found.UNKNOWN_TO_INDEX:
+    is_new = marker.found is Found.NEW
+    if marker.found is Found.UNKNOWN_TO_INDEX or (is_new and _holds_files(destination)):
         report = rebuild(archive.index, destination, clock=archive.clock)
     if marker.found is not Found.KNOWN:
         ledger.remember_archive(archive.index, destination.name, marker.identity, archive.clock())
     return report
+
+
+def _holds_files(destination: Destination) -> bool:
+    return any(not stored.key.startswith(keys.OWN_FOLDER) for stored in destination.list())
 
 
 def _clean(archive: Archive, destination: Destination, prepared: Prepared) -> None:
