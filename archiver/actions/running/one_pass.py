@@ -23,6 +23,7 @@ from archiver.actions.forecast import Forecast
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.listing.walk import WalkOptions, walk
+from archiver.actions.running.stores import Stores
 from archiver.actions.running.summary import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_LOSS, RunSummary
 from archiver.errors import (
     AnswerInvalid,
@@ -35,14 +36,11 @@ from archiver.errors import (
 from archiver.fetch.engine import MediaEngine
 from archiver.index import ledger, queries
 from archiver.model import State
-from archiver.storage.breaker import Breaker
 
 MAX_DOWNS = 5
 """An API that could not be reached for so many generations in a row is left alone for the run."""
 MAX_REFUSED = 200
 """So many generations are tried without the API once its budget is used up."""
-MAX_SLOWNESS = 4
-"""A destination for which the threads wait so many times longer than for the quickest is slow."""
 POLL_SECONDS = 0.2
 SAVE_SECONDS = 5.0
 DRAIN_SECONDS = 1.5
@@ -109,7 +107,7 @@ class OnePass:
         self._downs: Counter[str] = Counter()
         self._refused: dict[str, set[int]] = {}
         self._left = options.limit
-        self._is_stranded = False
+        self._stores = Stores(archive, options.patience_seconds, options.concurrency, summary)
         self._saved_at = time.monotonic()
 
     def go(self) -> None:
@@ -136,7 +134,7 @@ class OnePass:
             # `wait` would wait for ever for those that were cancelled before they began.
             wait([one for one in self._running if not one.cancelled()], patience_seconds)
             self._save_budgets()
-        self._tell_of_destinations()
+        self._stores.tell(self._observer.destination_failed)
 
     @property
     def _running(self) -> list[Future[Any]]:
@@ -155,7 +153,9 @@ class OnePass:
 
         With a limit that is known only when every account is listed.
         """
-        if self._is_out_of_destinations():
+        if self._stores.are_out():
+            for future in self._captures:
+                future.cancel()
             return 0
         room = self._options.concurrency * 2 - len(self._captures)
         if self._left is not None:
@@ -181,27 +181,6 @@ class OnePass:
         self._left = None if self._left is None else self._left - added
         return added
 
-    def _is_out_of_destinations(self) -> bool:
-        """Tell whether no destination takes files any more; then nothing more is fetched.
-
-        While one does, it gets every file, also when `require` wants another: the deadlines go
-        on, and the others are caught up from its copy.
-        """
-        destinations = self._archive.destinations.values()
-        is_out = bool(destinations) and all(
-            isinstance(one, Breaker) and one.is_out for one in destinations
-        )
-        if is_out and not self._is_stranded:
-            self._is_stranded = True
-            self._summary.add_problem(
-                "no destination takes files any more: what is due waits for the next run"
-            )
-            for account in self._summary.accounts.values():
-                account.add_code(EXIT_INCOMPLETE)
-            for future in self._captures:
-                future.cancel()
-        return is_out
-
     def _free_slots(self) -> dict[str, int]:
         """How many more captures each account may have: a slow API must not hold all workers."""
         bound = self._options.concurrency * 2
@@ -214,7 +193,7 @@ class OnePass:
         """Wait for something to end, and count it."""
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self._save_budgets()
-            self._leave_slow_ones_out()
+            self._stores.leave_slow_ones_out()
         done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
             if future in self._walks:
@@ -283,25 +262,6 @@ class OnePass:
         if len(refused) >= MAX_REFUSED:
             self._drop(name, error)
 
-    def _leave_slow_ones_out(self) -> None:
-        """Let no destination hold back the others, and with them the deadlines, without a bound.
-
-        What it lacks is brought when nothing is left that only its provider has.
-        """
-        used = [one for one in self._archive.destinations.values() if isinstance(one, Breaker)]
-        used = sorted((one for one in used if not one.is_out), key=lambda one: one.busy_seconds)
-        patience = self._options.patience_seconds
-        bound = patience * self._options.concurrency
-        if len(used) < 2 or not queries.is_any_unsecured(
-            self._archive.index, self._archive.clock()
-        ):
-            return
-        for one in used[1:]:
-            if one.busy_seconds > max(bound, used[0].busy_seconds * MAX_SLOWNESS):
-                one.leave_out(
-                    f"it is slower than {used[0].name} and held everything up for {patience:.0f}s"
-                )
-
     def _count(self, name: str, report: CaptureReport) -> None:
         account = self._summary.accounts[name]
         account.files += report.files
@@ -332,14 +292,3 @@ class OnePass:
         account.add_code(error.exit_code if isinstance(error, ArchiverError) else EXIT_FAILED)
         self._summary.add_problem(f"{name}: {account.error}")
         self._observer.failed(name, error)
-
-    def _tell_of_destinations(self) -> None:
-        """Say once for each destination how often it failed, and leave out none that is out."""
-        for name, destination in self._archive.destinations.items():
-            if not isinstance(destination, Breaker) or destination.last_error is None:
-                continue
-            times = "once" if destination.failed == 1 else f"{destination.failed} times"
-            self._summary.add_problem(f"{name} failed {times}: {destination.last_error}")
-            if destination.is_out:
-                self._summary.destinations_failed[name] = str(destination.last_error)
-                self._observer.destination_failed(name, destination.last_error)
