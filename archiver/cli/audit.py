@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archiver.cli.filters import TIME, check_accounts
+from archiver.cli.filters import EXAMPLES, TIME, check_accounts
 from archiver.cli.output import print_json, print_table, visible
 from archiver.cli.settings import Settings
 from archiver.model import State
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 @click.command("audit")
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="Of these accounts.")
-@click.option("--since", type=TIME, help="Made at or after this time.")
+@click.option("--since", type=TIME, help=f"Made at or after this time{EXAMPLES}.")
 @click.option("--until", type=TIME, help="Made before this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import click
 
-from archiver.cli.output import print_json
+from archiver.cli.output import counted, print_json
 from archiver.cli.settings import Settings
 
 
@@ -15,7 +15,7 @@ def command() -> None:
     """Show, check and describe the config."""
 
 
-@command.command("show")
+@command.command("show", short_help="Print the config in effect; secrets are hidden.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(settings: Settings, as_json: bool) -> int:
@@ -30,7 +30,7 @@ def show(settings: Settings, as_json: bool) -> int:
     return 0
 
 
-@command.command("validate")
+@command.command("validate", short_help="Check the config; tell all its mistakes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def validate(settings: Settings, as_json: bool) -> int:
@@ -57,17 +57,16 @@ def validate(settings: Settings, as_json: bool) -> int:
         names = {"accounts": list(config.accounts), "destinations": list(config.destinations)}
         print_json({"valid": True, "config": path, **names})
     elif settings.verbosity >= 0:
-        accounts, destinations = (
-            _counted("account", config.accounts),
-            _counted("destination", config.destinations),
+        click.echo(
+            f"{path} is valid: {_named('account', config.accounts)}, "
+            f"{_named('destination', config.destinations)}."
         )
-        click.echo(f"{path} is valid: {accounts}, {destinations}.")
     return 0
 
 
-def _counted(what: str, names: Collection[str]) -> str:
+def _named(what: str, names: Collection[str]) -> str:
     """Say "2 accounts (a, b)"."""
-    return f"{len(names)} {what}{'s' * (len(names) != 1)} ({', '.join(names)})"
+    return f"{counted(len(names), what)} ({', '.join(names)})"
 
 
 @command.command("schema")

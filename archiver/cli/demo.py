@@ -13,6 +13,7 @@ import click
     "folder",
     type=click.Path(path_type=Path),
     default=Path("archiver-demo"),
+    metavar="DIR",
     show_default=True,
     help="Where the demo keeps everything.",
 )

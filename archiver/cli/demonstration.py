@@ -133,7 +133,8 @@ def _lose_and_restore(folder: Path, archive: Archive) -> RestoreReport:
     known, path = _largest_output(archive)
     (folder / "archive" / path).unlink()
     _title("4. Lose a file, and get it back")
-    click.echo(f"deleted   {folder / 'archive' / path}")
+    click.echo(f"file      {visible(path)}")
+    click.echo(f"deleted   from {folder / 'archive'}")
     target = folder / "restored"
     from archiver.storage.urls import open_url
 
@@ -147,11 +148,12 @@ def _lose_and_restore(folder: Path, archive: Archive) -> RestoreReport:
         queries.Filters(ids=(known,), roles=(Role.OUTPUT,)),
         RestoreOptions(prefer="disk"),
     )
-    for line in report.healed:
-        click.echo(f"noticed   {visible(line)}")
+    if report.healed:
+        click.echo(f"noticed   the copy in {folder / 'mirror'} stood in")
     for line in report.problems:
         click.echo(f"failed    {visible(line)}")
-    click.echo(f"restored  {target / path}, its SHA-256 checked while it was written")
+    if not report.problems:
+        click.echo(f"restored  to {target}, its SHA-256 checked while it was written")
     return report
 
 
@@ -180,6 +182,8 @@ def _tell_next(folder: Path) -> None:
         ("the newest generations", "ls --limit 10"),
         ("prompts in any language, also inside words", "search 雨夜"),
         ("how each account stands", "status"),
+        ("find what step 4 deleted, and put it back into the archive", "verify"),
+        ("", "repair"),
         ("everything back, to another place", "restore --to somewhere"),
         (
             "likewise, without config and index, as on a new machine",
@@ -187,7 +191,10 @@ def _tell_next(folder: Path) -> None:
         ),
     ):
         is_bare = "--from" in arguments
-        click.echo(f"  # {what}\n  {archiver if is_bare else program} {arguments}")
+        if what:
+            click.echo(f"  # {what}")
+        click.echo(f"  {archiver if is_bare else program} {arguments}")
+    click.echo("The simulated providers are gone now: `run` has nobody to ask.")
 
 
 def _title(text: str) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import click
+
 from archiver.actions.archive import Archive, utc_now
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
@@ -146,6 +148,8 @@ def _print(found: dict[str, Foreseen], problems: list[str]) -> None:
         ],
         right=("LISTED", "NEW", "TO CAPTURE"),
     )
+    if problems:
+        click.echo()
     for line in problems:
         warn(line)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.cli.filters import check_accounts, filter_options, make_filters
+from archiver.cli.given_back import describe_given, tell_given, warn_of_given
 from archiver.cli.origin import name_unknown_ids, open_origin
-from archiver.cli.output import print_json, warn
+from archiver.cli.output import print_json
+from archiver.cli.restore_target import refuse_inside_archive
 from archiver.cli.settings import Settings
 from archiver.units import format_size
 
@@ -29,10 +30,14 @@ STDOUT = "-"
 @click.command("export")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filter_options
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="Directory to make.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Directory to make."
+)
 @click.option("--tar", metavar="FILE", help="Tar file to make; - is standard output.")
-@click.option("--from", "source", metavar="NAME-OR-URL", help="Destination, path or s3://….")
-@click.option("--endpoint-url", help="S3 endpoint, for an s3:// URL.")
+@click.option(
+    "--from", "source", metavar="NAME-OR-URL", help="Destination, path, or s3:// address."
+)
+@click.option("--endpoint-url", metavar="URL", help="S3 endpoint, for an s3:// address.")
 @click.option("--dry-run", is_flag=True, help="Only count files and bytes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -57,6 +62,8 @@ def command(
     from archiver.actions.export import count, export
 
     place = _choose_place(folder, tar, as_json, dry_run)
+    if tar != STDOUT:
+        refuse_inside_archive(settings, source, folder or Path(str(tar)))
     filters = make_filters(ids=ids, **given)
     with ExitStack() as stack:
         origin = open_origin(settings, source, endpoint_url, stack)
@@ -85,7 +92,7 @@ def _choose_place(
     """Find out where the bag goes, before anything is read; nothing is made yet."""
     from archiver.actions.exporting.folder import open_folder_bag
     from archiver.actions.exporting.part import refuse_taken
-    from archiver.actions.exporting.tar import open_tar_file, open_tar_stream
+    from archiver.actions.exporting.tar import make_bag_name, open_tar_file, open_tar_stream
 
     if (folder is None) == (not tar):
         raise click.UsageError("say where to: --to DIR or --tar FILE, one of the two")
@@ -99,7 +106,7 @@ def _choose_place(
     target = Path(folder or str(tar)).expanduser().resolve()
     refuse_taken(target)
     if tar:
-        return open_tar_file(target)
+        return open_tar_file(target, make_bag_name(target))
     return open_folder_bag(target)
 
 
@@ -120,18 +127,14 @@ def _print(
     report: RestoreReport, target: str, is_dry_run: bool, as_json: bool, is_quiet: bool
 ) -> None:
     if as_json:
-        print_json({**asdict(report), "target": target, "dry_run": is_dry_run})
+        print_json(describe_given(report, target, is_dry_run))
         return
     verb = "would be exported" if is_dry_run else "exported"
     also = f"; {report.present} were left by an earlier try" if report.present else ""
     where = "standard output" if target == STDOUT else target
     if is_dry_run or not is_quiet:
         click.echo(
-            f"{report.files} files ({format_size(report.size_bytes)}) of {report.generations} "
-            f"generations {verb} to {where}{also}.",
+            tell_given(report, f"{verb} to {where}{also}."),
             err=target == STDOUT and not is_dry_run,
         )
-    for line in report.healed:
-        warn(f"a bad copy was replaced by a good one: {line}", err=True)
-    for line in report.problems:
-        warn(line, err=True)
+    warn_of_given(report)

@@ -15,6 +15,8 @@ import click
 
 from archiver.redaction import hide_in_text
 
+BEFORE_COMMAND = ("-c", "--config", "-v", "--verbose", "-q", "--quiet", "--log-format")
+
 
 def report_failure(
     message: str, exit_code: int, arguments: Sequence[str], error: Exception | None = None
@@ -42,11 +44,22 @@ def report_failure(
 
 def report_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     """Say what is wrong with a command line, with its usage; returns the exit code."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in BEFORE_COMMAND:
+        error = _place_before_command(error)
     options = _options(arguments)
     if "--json" in options or _wants_json_logs(options):
         return report_failure(error.format_message(), error.exit_code, arguments)
     error.show()
     return error.exit_code
+
+
+def _place_before_command(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Say where an option belongs that is known, but not behind the command."""
+    command = error.ctx.info_name if error.ctx else "COMMAND"
+    place = (
+        f"{error.option_name} stands before the command: archiver {error.option_name} … {command}"
+    )
+    return click.NoSuchOption(error.option_name, place, ctx=error.ctx)
 
 
 def describe_error(error: Exception) -> str:

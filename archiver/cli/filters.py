@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archiver.model import Kind, Role, State
-from archiver.units import parse_time
+from archiver.units import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from archiver.index import Index
@@ -18,17 +18,28 @@ if TYPE_CHECKING:
 
 
 class TimeType(click.ParamType[datetime]):
-    """A date or RFC 3339 time; without a zone it is in UTC."""
+    """A date or RFC 3339 time, in UTC where it has no zone, or how long ago: "7d", "36h"."""
 
     name = "time"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
+        if isinstance(value, str) and value.strip()[-1:] in AGE_UNITS:
+            read = _parse_age
+        else:
+            read = parse_time
         try:
-            return parse_time(value)
-        except ValueError:
-            self.fail(f"{value!r} is no date or time such as 2026-03-08 or 2026-03-08T12:00Z")
+            return read(value)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time such as 2026-03-08 or 2026-03-08T12:00Z, "
+                "and no age such as 7d or 36h"
+            )
+
+
+def _parse_age(text: object) -> datetime:
+    return datetime.now(UTC) - parse_duration(text)
 
 
 def values_of(words: type[StrEnum]) -> list[str]:
@@ -36,7 +47,10 @@ def values_of(words: type[StrEnum]) -> list[str]:
     return [word.value for word in words]
 
 
+AGE_UNITS = tuple("smhdw")
+"""No date ends with one of these, and every age does."""
 TIME = TimeType()
+EXAMPLES = ": 2026-03-08, or 7d for a week ago"
 _OPTIONS = (
     click.option("--account", "accounts", multiple=True, metavar="NAME", help="Of these accounts."),
     click.option(
@@ -56,9 +70,14 @@ _OPTIONS = (
         type=click.Choice(values_of(State)),
         help="In this state.",
     ),
-    click.option("--since", type=TIME, help="Made at or after this time."),
+    click.option("--since", type=TIME, help=f"Made at or after this time{EXAMPLES}."),
     click.option("--until", type=TIME, help="Made before this time."),
-    click.option("--limit", type=click.IntRange(min=0), help="At most this many, newest first."),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="At most this many, newest first.",
+    ),
 )
 
 
@@ -111,5 +130,5 @@ def check_destinations(names: Collection[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             raise click.UsageError(
-                f"there is no destination {name!r}; the config has {', '.join(sorted(known))}"
+                f"there is no destination {name!r}; known are: {', '.join(sorted(known))}"
             )

@@ -38,7 +38,7 @@ COLUMNS = (
     "created_at",
     "deadline_at",
     "files",
-    "size",
+    "size_bytes",
 )
 BLOCK_ROWS = 500
 PROMPT_COLUMNS = 60
@@ -107,7 +107,7 @@ def describe(known: Known) -> Mapping[str, object]:
         "created_at": generation.created_at,
         "deadline_at": known.deadline_at,
         "files": len(media),
-        "size": sum(one.digest.size_bytes for one in media),
+        "size_bytes": sum(one.digest.size_bytes for one in media),
     }
 
 
@@ -135,7 +135,7 @@ def _row(known: Known, now: datetime) -> tuple[str, ...]:
     """One line of the table; `deadline` matters only until a generation is archived."""
     generation, one = known.generation, describe(known)
     created_at = generation.created_at
-    size = int(str(one["size"]))
+    size = int(str(one["size_bytes"]))
     return (
         f"{created_at:%Y-%m-%d}" if created_at else "-",
         f"{created_at:%H:%M}" if created_at else "-",

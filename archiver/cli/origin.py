@@ -42,6 +42,8 @@ def open_origin(
 ) -> Origin:
     """Open the index and where to read from; without an index, one is made on the fly.
 
+    Likewise where the index knows nothing of the destination that was named: one that was
+    rebuilt from another destination does not, and would bring nothing of it.
     `as_of` reads a versioned bucket as it was then. `thaw_days` asks for frozen sidecars.
     """
     if source is None:
@@ -51,9 +53,12 @@ def open_origin(
     config = load_config_of(settings, source)
     if config is not None and as_of is None:
         from archiver.index.database import index_path
+        from archiver.index.standing import standing
 
         if index_path(config.archive.state_dir).exists():
-            return _open_config(config, stack)
+            origin = _open_config(config, stack)
+            if standing(origin.index, source).copies:
+                return origin
     destination = stack.enter_context(open_source(source, endpoint_url, config))
     place = destination if as_of is None else destination.as_of(as_of)
     return _read_sidecars(source, place, config, thaw_days, stack)
@@ -102,10 +107,10 @@ def name_unknown_ids(index: Index, filters: Filters) -> list[str]:
     from archiver.index import queries
 
     is_filtered = replace(filters, ids=(), limit=None) != queries.Filters()
-    where = "that the filters choose" if is_filtered else "of this id here"
+    where = "among those that the filters choose" if is_filtered else "here"
     one_by_one = (replace(filters, ids=(one,), limit=1) for one in dict.fromkeys(filters.ids))
     problems = [
-        f"{one.ids[0]!r}: there is no generation {where}; `archiver ls` lists them"
+        f"there is no generation {one.ids[0]!r} {where}; `archiver ls` lists them"
         for one in one_by_one
         if not any(queries.find(index, one))
     ]

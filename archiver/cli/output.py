@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
@@ -148,9 +149,25 @@ def is_plain_wanted() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
+def counted(number: int, word: str, words: str | None = None) -> str:
+    """Say "1 file" or "3 files"; `words` is the plural where it is no mere "s"."""
+    return f"{number} {word if number == 1 else words or word + 's'}"
+
+
+def without_name(name: str, reason: object) -> str:
+    """Take a destination's name off the front of what it says, for a line that names it already."""
+    return str(reason).removeprefix(f"{name}: ")
+
+
 def warn(line: str, *, err: bool = False) -> None:
     """Print one line that needs attention; what strangers wrote in it obeys no terminal."""
     click.echo(f"! {visible(line)}", err=err)
+
+
+def warn_each(lines: Iterable[str]) -> None:
+    """Print each line once on stderr: a disk that is away says the same of every file."""
+    for line, times in Counter(lines).items():
+        warn(f"{line} ({times} times)" if times > 1 else line, err=True)
 
 
 def visible(text: str, *, indent: int = 0) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archiver.cli.output import print_json, warn
+from archiver.cli.output import counted, print_json, warn
 from archiver.cli.settings import Settings
 from archiver.cli.sources import open_source
 from archiver.errors import ArchiverError
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command("rebuild")
-@click.option("--from", "source", required=True, metavar="NAME-OR-URL", help="Where to read from.")
-@click.option("--endpoint-url", help="S3 endpoint, for an s3:// URL.")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="NAME-OR-URL",
+    help="Destination, path, or s3:// address.",
+)
+@click.option("--endpoint-url", metavar="URL", help="S3 endpoint, for an s3:// address.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def command(settings: Settings, source: str, endpoint_url: str | None, as_json: bool) -> int:
@@ -40,7 +46,8 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
     ):
         if not ledger.is_empty(archive.index):
             raise ArchiverError(
-                f"the index in {config.archive.state_dir} is not empty: move it away first"
+                f"the index in {config.archive.state_dir} is not empty: "
+                "move its index.sqlite* away first"
             )
         report = rebuild_from(archive, destination)
     seconds = time.monotonic() - started_at
@@ -48,6 +55,12 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
         print_json(_document(report, seconds))
     else:
         _print(report, seconds, is_silent=settings.verbosity < 0)
+        others = [name for name in config.destinations if name != source]
+        if others and settings.verbosity >= 0:
+            click.echo(
+                "`archiver replicate`, or the next run, takes in what "
+                f"{' and '.join(others)} may hold."
+            )
     return 3 if report.broken_count else 0
 
 
@@ -63,7 +76,8 @@ def _document(report: RebuildReport, seconds: float) -> Mapping[str, object]:
 def _print(report: RebuildReport, seconds: float, *, is_silent: bool) -> None:
     if not is_silent:
         click.echo(
-            f"{report.sidecars} generations taken over, {_rate(report, seconds):.0f} a second."
+            f"{counted(report.sidecars, 'generation')} taken over, "
+            f"{_rate(report, seconds):.0f} a second."
         )
     for line in report.broken:
         warn(line, err=True)

@@ -13,7 +13,7 @@ import click
 from archiver.cli.filters import check_accounts, check_destinations, filter_options, make_filters
 from archiver.cli.interrupt import stopping
 from archiver.cli.origin import name_unknown_ids
-from archiver.cli.output import print_json_line, relative, visible, warn
+from archiver.cli.output import print_json_line, relative, visible, warn, warn_each, without_name
 from archiver.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TOLD = {
     "healed": "healed",
     "cleared": "right after all",
     "taken over": "taken over",
-    "left alone": "of strangers left alone",
+    "left alone": "foreign, left alone",
     "planned": "to be healed",
     REFUSED: "not healed",
 }
@@ -68,7 +68,7 @@ def command(
     filters = make_filters(ids=ids, **given)
     scope = frozenset(names or config.destinations)
     counted: Counter[str] = Counter()
-    with _opened(config, filters, scope, dry_run, wait_lock) as (means, ends):
+    with _opened(config, filters, scope, dry_run, wait_lock) as (means, ends, troubles):
         for one in ends:
             counted[one.outcome.value] += 1
             _print_one(one, settings, as_json)
@@ -77,17 +77,20 @@ def command(
         print_json_line({"summary": dict(counted), "dry_run": dry_run})
     elif settings.verbosity >= 0:
         click.echo(_sum_up(counted, when))
-    return EXIT_INCOMPLETE if counted[REFUSED] else 0
+    return EXIT_INCOMPLETE if counted[REFUSED] or troubles else 0
 
 
 @contextmanager
 def _opened(
     config: Config, filters: Filters, scope: frozenset[str], dry_run: bool, wait_lock: bool
-) -> Iterator[tuple[Means, Iterator[Repaired]]]:
-    """Open all that heals, and begin; a dry run takes no lock and touches no destination."""
+) -> Iterator[tuple[Means, Iterator[Repaired], list[str]]]:
+    """Open all that heals, and begin; a dry run takes no lock and touches no destination.
+
+    Gives what it heals with, what became of each finding, and what stays undone.
+    """
     from archiver.actions.repair import plan, repair
     from archiver.actions.repairing.finding import Means
-    from archiver.actions.running.prepare import prepare
+    from archiver.actions.running.prepare import prepare_places
     from archiver.index.queries import Filters
     from archiver.wiring import open_archive, open_engine, run_lock
 
@@ -96,13 +99,19 @@ def _opened(
             stack.enter_context(run_lock(config.archive.state_dir, wait=wait_lock))
         archive = stack.enter_context(open_archive(config))
         check_accounts(archive.index, filters.accounts, config.accounts)
-        for problem in name_unknown_ids(archive.index, filters):
-            warn(problem, err=True)
-        unusable = {} if dry_run else prepare(archive).unusable
-        for name in sorted(scope & unusable.keys()):
-            warn(f"{name} is left out: {unusable[name]}", err=True)
+        troubles = name_unknown_ids(archive.index, filters)
+        unreadable, unusable = {}, {}
+        if not dry_run:
+            prepared = prepare_places(archive, scope)
+            unreadable = prepared.unusable
+            unusable = {**unreadable, **prepared.unwritable}
+        troubles += [
+            f"{name} is left out: {without_name(name, unusable[name])}"
+            for name in sorted(scope & {*unusable})
+        ]
+        warn_each(troubles)
         means = Means(
-            archive=archive.without(frozenset(unusable)),
+            archive=archive.without(frozenset(unreadable)),
             scope=scope,
             unusable={name: str(error) for name, error in unusable.items()},
             open_account=_make_opener(config, archive, stack),
@@ -111,10 +120,10 @@ def _opened(
         )
         takes_strays = filters == Filters()
         if dry_run:
-            yield means, plan(means, filters, with_strays=takes_strays)
+            yield means, plan(means, filters, with_strays=takes_strays), troubles
             return
-        concurrency = config.transfer.concurrency
-        yield means, repair(means, filters, concurrency, with_strays=takes_strays)
+        ends = repair(means, filters, config.transfer.concurrency, with_strays=takes_strays)
+        yield means, ends, troubles
 
 
 def _make_opener(
@@ -161,14 +170,17 @@ def _when_verified(index: Index, scope: frozenset[str]) -> str:
 def _sum_up(counted: Counter[str], when: str) -> str:
     if not counted:
         return f"Nothing is known to be wrong; `archiver verify` looks (last: {when})."
-    return ", ".join(f"{counted[name]} {word}" for name, word in TOLD.items() if counted[name])
+    told = "; ".join(f"{counted[name]} {word}" for name, word in TOLD.items() if counted[name])
+    return f"{told}."
 
 
 def _print_one(one: Repaired, settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json_line(one)
         return
-    line = f"{one.destination}: {one.path}: {one.fault.value}: {one.outcome.value}"
+    end = one.outcome.value
+    end = TOLD[end] if end == "planned" and one.source else end
+    line = f"{one.destination}: {one.path}: {one.fault.value}: {end}"
     line += f" from {one.source}" if one.source else ""
     line += f"; the bad one is kept as {one.aside}" if one.aside else ""
     line += f": {one.message}" if one.message else ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archiver.cli.filters import check_accounts, check_destinations, filter_options, make_filters
 from archiver.cli.origin import name_unknown_ids
-from archiver.cli.output import print_json, print_table, warn
+from archiver.cli.output import counted, print_json, print_table, warn_each, without_name
 from archiver.cli.settings import Settings
 from archiver.units import format_size
 
@@ -87,7 +87,7 @@ def command(
         return _show_lacking(config, filters, wanted, from_where, as_json)
     done = _replicate(config, settings, filters, wanted, from_where, wait_lock)
     if as_json:
-        print_json(done)
+        print_json({**asdict(done), "dry_run": False})
     else:
         _print(done, wanted, is_silent=settings.verbosity < 0)
     return EXIT_INCOMPLETE if done.failed else 0
@@ -131,7 +131,7 @@ def _replicate(
     wait_lock: bool,
 ) -> _Done:
     from archiver.actions.replicate import replicate
-    from archiver.actions.running.prepare import prepare
+    from archiver.actions.running.prepare import prepare_places
     from archiver.index.lacking import count_lacking
     from archiver.wiring import open_archive, run_lock
 
@@ -140,10 +140,11 @@ def _replicate(
         check_accounts(archive.index, filters.accounts, config.accounts)
         for problem in name_unknown_ids(archive.index, filters):
             done.problem(problem)
-        unusable = prepare(archive).unusable
+        prepared = prepare_places(archive, targets)
+        unusable = {**prepared.unusable, **prepared.unwritable}
         for name in sorted(targets & unusable.keys()):
-            done.problem(f"{name} is left out: {unusable[name]}")
-        usable = archive.without(frozenset(unusable))
+            done.problem(f"{name} is left out: {without_name(name, unusable[name])}")
+        usable = archive.without(frozenset(prepared.unusable))
         filled = targets - unusable.keys()
         counts = count_lacking(archive.index, filters, filled, sources)
         with _progress(settings, counts) as advance:
@@ -195,8 +196,7 @@ def _print(done: _Done, targets: frozenset[str], *, is_silent: bool) -> None:
         there = f"; {done.present} were there already" if done.present else ""
         failed = f"; {done.failed} could not be brought" if done.failed else ""
         click.echo(
-            f"{done.files} files ({format_size(done.size_bytes)}) brought to "
+            f"{counted(done.files, 'file')} ({format_size(done.size_bytes)}) brought to "
             f"{', '.join(sorted(targets))}{there}{failed}."
         )
-    for line in done.problems:
-        warn(line, err=True)
+    warn_each(done.problems)

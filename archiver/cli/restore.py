@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.cli.filters import TIME, check_accounts, filter_options, make_filters
+from archiver.cli.given_back import describe_given, tell_given, warn_of_given
 from archiver.cli.origin import name_unknown_ids, open_origin
 from archiver.cli.output import print_json, warn
 from archiver.cli.restore_target import refuse_inside_archive
@@ -32,9 +32,18 @@ EXIT_INCOMPLETE = 3
 @click.command("restore")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filter_options
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="Directory.")
-@click.option("--from", "source", metavar="NAME-OR-URL", help="Destination, path or s3://….")
-@click.option("--endpoint-url", help="S3 endpoint, for an s3:// URL.")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the files go.",
+)
+@click.option(
+    "--from", "source", metavar="NAME-OR-URL", help="Destination, path, or s3:// address."
+)
+@click.option("--endpoint-url", metavar="URL", help="S3 endpoint, for an s3:// address.")
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
@@ -57,6 +66,7 @@ EXIT_INCOMPLETE = 3
     "--thaw-days",
     type=click.IntRange(min=1),
     default=7,
+    metavar="N",
     show_default=True,
     help="How long they are to stay readable.",
 )
@@ -116,7 +126,7 @@ def command(
         )
     report.problems += [*not_found, *origin.broken]
     if as_json:
-        print_json({**asdict(report), "target": target, "dry_run": dry_run})
+        print_json(describe_given(report, target, dry_run))
     else:
         _print(report, target, dry_run, settings.verbosity < 0 and not dry_run)
     if report.is_refused:
@@ -141,10 +151,7 @@ def _open_target(target: Path, stack: ExitStack, is_dry_run: bool) -> Destinatio
 def _print(report: RestoreReport, target: Path, is_dry_run: bool, is_silent: bool) -> None:
     if not is_silent:
         _print_counts(report, target, is_dry_run)
-    for line in report.healed:
-        warn(f"a bad copy was replaced by a good one: {line}", err=True)
-    for line in (*report.left_out, *report.problems):
-        warn(line, err=True)
+    warn_of_given(report)
 
 
 def _print_counts(report: RestoreReport, target: Path, is_dry_run: bool) -> None:
@@ -153,10 +160,7 @@ def _print_counts(report: RestoreReport, target: Path, is_dry_run: bool) -> None
     also = f"; {there}" if report.present else ""
     if report.kept:
         also += f"; {report.kept} others are in the way and stay (--overwrite never)"
-    click.echo(
-        f"{report.files} files ({format_size(report.size_bytes)}) of {report.generations} "
-        f"generations {verb} to {target}{also}."
-    )
+    click.echo(tell_given(report, f"{verb} to {target}{also}."))
     if is_dry_run:
         _warn_if_full(target, report.size_bytes)
 

@@ -1,4 +1,4 @@
-"""Keeps a restore out of the archive itself: its files would be taken for the archive's own."""
+"""Keeps a restore or an export out of the archive: its files would be taken for its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from archiver.cli.settings import Settings
-from archiver.cli.sources import is_address
 from archiver.errors import ConfigInvalid
 
 
@@ -17,7 +16,7 @@ def refuse_inside_archive(settings: Settings, source: str | None, target: Path) 
     place = target.expanduser().resolve()
     for root in _roots(settings, source):
         if place.is_relative_to(root.expanduser().resolve()):
-            raise click.UsageError(f"{target} is inside the archive at {root}: restore elsewhere")
+            raise click.UsageError(f"{target} is inside the archive at {root}: name another place")
 
 
 def _roots(settings: Settings, source: str | None) -> Iterator[Path]:
@@ -27,9 +26,9 @@ def _roots(settings: Settings, source: str | None) -> Iterator[Path]:
     try:
         config = settings.load()
     except ConfigInvalid:
-        if source is None or not (is_address(source) or Path(source).is_dir()):
+        if source is None:
             raise
-        return
+        return  # whether --from needs a config is told by what opens it
     for options in config.destinations.values():
         path = getattr(options, "path", None)
         if path is not None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from archiver.cli.filters import TIME, check_configured
+from archiver.cli.filters import EXAMPLES, TIME, check_configured
 from archiver.cli.output import is_terminal, print_json
 from archiver.cli.settings import Settings
 
@@ -14,8 +14,15 @@ from archiver.cli.settings import Settings
 @click.command("run")
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="Only these accounts.")
 @click.option("--sweep", is_flag=True, help="Walk the whole history.")
-@click.option("--since", type=TIME, help="List only what was made at or after this time.")
-@click.option("--limit", type=click.IntRange(min=1), help="Capture at most this many generations.")
+@click.option(
+    "--since", type=TIME, help=f"List only what was made at or after this time{EXAMPLES}."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Capture at most this many generations.",
+)
 @click.option("--dry-run", is_flag=True, help="List and compare only: nothing is written.")
 @click.option("--retry-now", is_flag=True, help="Try what failed again without waiting.")
 @click.option(

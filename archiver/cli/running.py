@@ -11,7 +11,7 @@ from archiver.actions.archive import Archive
 from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
 from archiver.cli.forecasting import tell
 from archiver.cli.interrupt import stopping
-from archiver.cli.output import print_table, warn
+from archiver.cli.output import counted, print_table, warn, without_name
 from archiver.cli.settings import Settings
 from archiver.cli.watching import make_observer
 from archiver.config import Config
@@ -80,20 +80,28 @@ def print_summary(summary: RunSummary, left: Mapping[str, int]) -> None:
     )
     if summary.total("files"):
         click.echo(
-            f"\n{summary.total('files')} files kept, {format_size(summary.total('size_bytes'))}."
+            f"\n{counted(summary.total('files'), 'file')} kept, "
+            f"{format_size(summary.total('size_bytes'))}."
         )
     elif summary.total("archived"):
-        click.echo(f"\n{summary.total('archived')} generations caught up from good copies.")
+        caught_up = counted(summary.total("archived"), "generation")
+        click.echo(f"\n{caught_up} caught up from good copies.")
     elif summary.media_requests == 0 and not summary.exit_code and not any(left.values()):
         click.echo("\nNothing new; no media was requested.")
     for name, count in summary.rebuilt.items():
-        click.echo(f"The index was new: {count} generations were taken over from {name}.")
-    for name, reason in summary.destinations_failed.items():
-        warn(f"{name} was left out: {reason}")
-    for problem in summary.problems:
-        warn(problem)
-    for foreseen in summary.forecasts:
-        warn(tell(foreseen))
+        click.echo(f"The index was new: {counted(count, 'generation')} taken over from {name}.")
+    warnings = [
+        *(
+            f"{name} was left out: {without_name(name, reason)}"
+            for name, reason in summary.destinations_failed.items()
+        ),
+        *summary.problems,
+        *map(tell, summary.forecasts),
+    ]
+    if warnings:
+        click.echo()
+    for line in warnings:
+        warn(line)
 
 
 def _line(name: str, account: AccountSummary, left: int) -> tuple[str, ...]:
@@ -113,7 +121,7 @@ def _result(account: AccountSummary, left: int) -> str:
     if account.error is not None:
         return "stopped"
     counted = (
-        (account.in_progress, "in progress there"),
+        (account.in_progress, "in progress"),
         (account.lost, "lost"),
         (account.failed, "will be tried again"),
         (left, "still due"),

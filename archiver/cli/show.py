@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archiver.cli.filters import check_accounts
 from archiver.cli.ls import describe
 from archiver.cli.output import heading, print_json, relative, visible
 from archiver.cli.settings import Settings
@@ -32,12 +33,15 @@ def command(settings: Settings, generation_id: str, account: str | None, as_json
     """Everything known of one generation: its prompt, its files, where copies are."""
     from archiver.index import open_index, queries
 
-    index = open_index(settings.load().archive.state_dir)
+    config = settings.load()
+    index = open_index(config.archive.state_dir)
     try:
+        check_accounts(index, () if account is None else (account,), config.accounts)
         found = queries.by_id(index, generation_id, account)
         if not found:
+            where = "here" if account is None else f"of the account {account!r}"
             raise ArchiverError(
-                f"there is no generation {generation_id!r} in the index; `archiver ls` lists them"
+                f"there is no generation {generation_id!r} {where}; `archiver ls` lists them"
             )
         copies = {known.number: queries.copies(index, known.number) for known in found}
     finally:

@@ -36,10 +36,11 @@ def load_config_of(settings: Settings, source: str) -> Config | None:
         return None
     try:
         config = settings.load()
-    except ConfigInvalid:
+    except ConfigInvalid as error:
         if Path(source).is_dir():
             return None
-        raise
+        message = f"{source!r} is no directory here, and as a destination's name it needs a config"
+        raise ConfigInvalid(f"{message}: {error}") from error
     if source in config.destinations:
         return config
     if Path(source).is_dir():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archiver.cli.output import print_table, relative
+from archiver.cli.output import counted, print_table, relative
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from archiver.index.standing import Standing
 
 
+ABOUT_FOREIGN = "`archiver repair` takes over what is the archive's; move the rest away"
+
+
 def describe_standing(one: Standing) -> Mapping[str, object]:
     """What `status --json` says of a destination's proofs."""
     return {
         "copies": one.copies,
         "at_fault": one.at_fault,
+        "too_new": one.too_new,
         "strays": one.strays,
         "proven_since": one.proven_since,
         "verified_at": one.verified_at,
@@ -52,13 +56,11 @@ def print_standings(standings: Sequence[Standing], now: datetime) -> None:
 def tell_faults(standings: Sequence[Standing]) -> Iterator[str]:
     """Say which destinations hold what they should not, and what to do: a sentence each."""
     for one in standings:
-        wrong = [
-            f"{many} {word if many == 1 else words}"
-            for many, word, words in (
-                (one.at_fault, "damaged or missing copy", "damaged or missing copies"),
-                (one.strays, "foreign file", "foreign files"),
-            )
-            if many
-        ]
-        if wrong:
-            yield f"{one.destination} has {' and '.join(wrong)}: run `archiver repair`"
+        if bad := one.at_fault - one.too_new:
+            told = counted(bad, "damaged or missing copy", "damaged or missing copies")
+            yield f"{one.destination} has {told}: run `archiver repair`"
+        if one.too_new:
+            told = counted(one.too_new, "sidecar")
+            yield f"{one.destination} has {told} of a newer archiver: update this one"
+        if one.strays:
+            yield f"{one.destination} has {counted(one.strays, 'foreign file')}: {ABOUT_FOREIGN}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.cli.forecasting import tell
-from archiver.cli.output import print_json, print_table, relative, warn
+from archiver.cli.output import counted, print_json, print_table, relative, warn, without_name
 from archiver.cli.settings import Settings
 from archiver.cli.standing import describe_standing, print_standings, tell_faults
 from archiver.model import State
@@ -93,7 +93,7 @@ def _document(account: AccountStatus, foreseen: Forecast) -> Mapping[str, object
         "listed": account.listed,
         **{state.value: count for state, count in account.counts.items()},
         "files": account.files,
-        "size": account.size_bytes,
+        "size_bytes": account.size_bytes,
         "provider_total": account.provider_total,
         "last_success_at": account.last_success_at,
         "last_error": account.last_error,
@@ -151,8 +151,7 @@ def _risk(account: AccountStatus, now: datetime) -> str:
     if not risk.count:
         return "nothing"
     size = f" ({format_size(risk.size_bytes)})" if risk.size_bytes else ""
-    assets = "asset" if risk.files == 1 else "assets"
-    return f"{risk.files} {assets}{size} {relative(risk.first_deadline_at, now)}"
+    return f"{counted(risk.files, 'asset')}{size} {relative(risk.first_deadline_at, now)}"
 
 
 def _print_oldest(accounts: Sequence[AccountStatus], now: datetime) -> None:
@@ -185,7 +184,11 @@ def _print_alarms(
     """Say what failed in the last run, what is damaged and what will be lost: a sentence each."""
     alarms = [
         *(f"{one.account}: {one.last_error}" for one in accounts if one.last_error),
-        *(f"{name} was left out of the last run: {why}" for name, why in errors.items() if why),
+        *(
+            f"{name} was left out of the last run: {without_name(name, why)}"
+            for name, why in errors.items()
+            if why
+        ),
         *tell_faults(standings),
         *(tell(foreseen) for foreseen in forecasts.values() if foreseen.lost),
     ]

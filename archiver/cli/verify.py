@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.cli.output import print_json_line, visible, warn
+from archiver.cli.filters import check_destinations
+from archiver.cli.output import counted, print_json_line, visible, warn, without_name
 from archiver.cli.settings import Settings
+from archiver.cli.standing import ABOUT_FOREIGN
+from archiver.model import Fault
 from archiver.units import format_duration, format_size, parse_duration
 
 if TYPE_CHECKING:
@@ -38,18 +41,29 @@ def _duration(_context: object, _option: object, given: str | None) -> timedelta
 @click.command("verify")
 @click.option("--quick", is_flag=True, help="Only list: what is there, and how large.")
 @click.option("--all", "is_all", is_flag=True, help="Read every copy, not only what is due.")
-@click.option("--budget", callback=_duration, help='Begin no read after this time, e.g. "2h".')
+@click.option(
+    "--budget",
+    callback=_duration,
+    metavar="DURATION",
+    help="Begin no read after this time, e.g. 2h.",
+)
 @click.option("--drill", is_flag=True, help="Restore a sample from each destination instead.")
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
     default=SAMPLE,
+    metavar="N",
     show_default=True,
     help="Generations a drill restores from each destination.",
 )
 @click.option("--destination", "names", multiple=True, metavar="NAME", help="Only at these.")
 @click.option("--wait-lock", is_flag=True, help="Wait for another verify to end.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: findings, then a summary.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON Lines: findings, then a summary; of a drill, a line a destination.",
+)
 @click.pass_obj
 def command(
     settings: Settings,
@@ -75,10 +89,7 @@ def command(
             "--quick, --all and --drill exclude each other, and --budget is for what reads copies"
         )
     config = settings.load()
-    for name in names:
-        if name not in config.destinations:
-            known = ", ".join(config.destinations)
-            raise click.UsageError(f"there is no destination {name!r}; known are: {known}")
+    check_destinations(names, config.destinations)
     chosen = names or tuple(config.destinations)
     options = VerifyOptions(
         every=config.schedule.verify_every,
@@ -120,10 +131,10 @@ def _verify(
         print_json_line({"summary": _document(report, seconds)})
     else:
         _print_findings(found)
-        for line in _troubles(report):
-            warn(line, err=True)
         if settings.verbosity >= 0:
             click.echo(_summary(report, seconds))
+        for line in _troubles(report):
+            warn(line, err=True)
     return 0 if report.is_clean else EXIT_INCOMPLETE
 
 
@@ -138,7 +149,8 @@ def _print_findings(found: Iterable[Finding]) -> None:
     for finding in islice(rest, SHOWN):
         click.echo(
             visible(f"{finding.fault:<10} {finding.destination}: {finding.path}")
-            + f"\n{'':<10} heals: {finding.heal}"
+            + (" (known, not read again)" if finding.known else "")
+            + f"\n{'':<10} cure: {finding.heal}"
         )
     if next(rest, None) is not None:
         click.echo("… and more; `archiver verify --json` names all of them")
@@ -146,35 +158,49 @@ def _print_findings(found: Iterable[Finding]) -> None:
 
 def _troubles(report: VerifyReport) -> Iterator[str]:
     for name, why in report.unusable.items():
-        yield f"{name} could not be verified: {why}"
+        yield f"{name} could not be verified: {without_name(name, why)}"
     if report.overdue:
         yield (
-            f"{report.overdue} copies were not read within schedule.verify_cycle: "
+            f"not read within schedule.verify_cycle: {counted(report.overdue, 'copy', 'copies')}; "
             "give verify more time (--budget), or make the cycle longer"
         )
-    if report.faults or report.foreign:
+    if report.faults.keys() - {Fault.TOO_NEW}:
         yield "`archiver repair` heals what can be healed"
+    if Fault.TOO_NEW in report.faults:
+        yield "sidecars of a newer archiver can be verified by it only: update this archiver"
+    if report.foreign:
+        yield f"foreign files: {ABOUT_FOREIGN}"
 
 
 def _summary(report: VerifyReport, seconds: float) -> str:
     """Say in one line what was looked at, what was found, and how fast that went."""
     wrong = [f"{many} {fault}" for fault, many in report.faults.items()]
     wrong += [f"{report.foreign} foreign"] if report.foreign else []
-    rest = [
+    rest = [f"{name} not verified" for name in report.unusable]
+    rest += [
         f"{many} {what}"
         for many, what in (
+            (report.known, "known before and not read again"),
             (report.frozen, "frozen and not read"),
             (report.under_way, "just being written"),
             (report.unread, "not read, as the budget was spent"),
         )
         if many
     ]
-    rate = format_size(report.read_bytes / max(seconds, 0.001))
-    return (
-        f"{report.listed} files listed, {report.read} of {report.due} due copies read "
-        f"({format_size(report.read_bytes)} in {format_duration(timedelta(seconds=seconds))}, "
-        f"{rate}/s): {', '.join(wrong) or 'nothing wrong'}{''.join('; ' + one for one in rest)}."
-    )
+    found = "; ".join((", ".join(wrong) or "nothing wrong", *rest))
+    return f"{counted(report.listed, 'file')} listed, {_tell_read(report, seconds)}: {found}."
+
+
+def _tell_read(report: VerifyReport, seconds: float) -> str:
+    """Say how much was read, and how fast where that took a while."""
+    if not report.due:
+        return "none read"
+    read = f"{report.read} of {counted(report.due, 'due copy', 'due copies')} read"
+    size = format_size(report.read_bytes)
+    if seconds < 1:
+        return f"{read} ({size})"
+    rate = format_size(report.read_bytes / seconds)
+    return f"{read} ({size} in {format_duration(timedelta(seconds=seconds))}, {rate}/s)"
 
 
 def _drill(
@@ -209,7 +235,8 @@ def _tell_drill(report: DrillReport) -> str:
     failed = f"; {report.failed} could not be" if report.failed else ""
     frozen = f"; {report.frozen} frozen" if report.frozen else ""
     return (
-        f"{report.destination}: {report.generations} generations ({report.files} files, "
+        f"{report.destination}: {counted(report.generations, 'generation')} "
+        f"({counted(report.files, 'file')}, "
         f"{format_size(report.size_bytes)}) restored and compared{failed}{frozen}."
     )
 

@@ -86,8 +86,8 @@ def test_bucket_gives_files_and_index_back(house_with_bucket: House, chain: Seaw
     for table, expected in index.items():
         assert expected == rows(house)[table], table
     found = house.archiver("ls", "--status", "archived", "--json").lines
-    assert sorted((one["id"], one["size"], one["prompt"]) for one in listed) == sorted(
-        (one["id"], one["size"], one["prompt"]) for one in found
+    assert sorted((one["id"], one["size_bytes"], one["prompt"]) for one in listed) == sorted(
+        (one["id"], one["size_bytes"], one["prompt"]) for one in found
     )
     assert 1 == len(house.archiver("search", "长城", "--account", "studio", "--json").lines)
     house.simulator.requests.clear()
