@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +42,7 @@ RETRY_WITHIN_SECONDS = 90.0
 """No attempt begins later: an API that hangs costs a call two read timeouts, not four."""
 FIRST_RETRY_SECONDS = 0.5
 _TIMEOUT = httpx.Timeout(connect=15.0, read=60.0, write=30.0, pool=60.0)
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 Answer = TypeVar("Answer")
 
 
@@ -129,8 +131,10 @@ class HttpApi:
         except httpx.InvalidURL as error:
             raise AnswerInvalid(f"{path!r} makes no address: {error}") from None
         except httpx.HTTPError as error:
-            reason = hide_in_text(str(error)) or type(error).__name__
-            raise ProviderUnavailable(f"{self._where(path)} cannot be reached: {reason}") from None
+            reason = _ERRNO.sub("", hide_in_text(str(error))) or type(error).__name__
+            raise ProviderUnavailable(
+                f"{self._where(path)} cannot be reached: {reason}; the next run tries again"
+            ) from None
 
     def _refuse(
         self, path: str, status: int, headers: Mapping[str, str], body: bytes
