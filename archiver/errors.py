@@ -24,6 +24,7 @@ ArchiverError                       1   failed
     ├── CopyExists                      holds a file where a new one was to be made
     ├── CopyFrozen                      lies in an archive tier and must be thawed first
     ├── CopyDamaged                     holds something else than was stored
+    │   └── SidecarTooNew               a sidecar of a format that only a newer archiver reads
     └── KeyInvalid                      a name that no destination may hold
 
 Two questions decide what happens next, and each class answers them: `is_transient` (the same
@@ -182,6 +183,10 @@ class CopyFrozen(DestinationError):
 
 class CopyDamaged(DestinationError):
     """What the destination holds, or took, is not what was meant."""
+
+
+class SidecarTooNew(CopyDamaged):
+    """A newer archiver wrote this sidecar: it may say more than this one could ever write."""
 
 
 class KeyInvalid(DestinationError):

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from archiver import __version__, keys
-from archiver.errors import CopyDamaged
+from archiver.errors import CopyDamaged, SidecarTooNew
 from archiver.model import (
     Cost,
     Digest,
@@ -35,6 +35,7 @@ MEDIA_TYPE = "application/json"
 MAX_BYTES = 32 << 20
 MAX_FILE_BYTES = 1 << 62
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OTHER_FORMAT = re.compile(r"archiver\.sidecar/[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +79,11 @@ def encode(sidecar: Sidecar) -> bytes:
 
 
 def decode(body: bytes, name: str) -> Sidecar:
-    """Read a sidecar; raises CopyDamaged, naming it, when it is none or of a newer format."""
+    """Read a sidecar; raises CopyDamaged, naming it: SidecarTooNew when its format is newer."""
     try:
         document = json.loads(body, parse_constant=_refuse_constant)
         json.dumps(document, ensure_ascii=False).encode("utf-8")
-        if document["format"] != FORMAT:
-            raise CopyDamaged(f"{name} has the format {document['format']!r}, not {FORMAT!r}")
+        _check_format(document["format"], name)
         return Sidecar(
             generation=_read_generation(document),
             media=tuple(_read_media(entry) for entry in document["media"]),
@@ -99,6 +99,17 @@ def decode(body: bytes, name: str) -> Sidecar:
         RecursionError,
     ) as error:
         raise CopyDamaged(f"{name} is no readable sidecar: {error!r}") from None
+
+
+def _check_format(found: object, name: str) -> None:
+    if found == FORMAT:
+        return
+    if isinstance(found, str) and _OTHER_FORMAT.fullmatch(found):
+        raise SidecarTooNew(
+            f"{name} was made by a newer archiver ({found!r}, this one knows {FORMAT!r}): update "
+            "this archiver"
+        )
+    raise CopyDamaged(f"{name} has the format {found!r}, not {FORMAT!r}")
 
 
 def _refuse_constant(name: str) -> object:

@@ -13,6 +13,7 @@ from functools import partial
 from archiver.actions.capturing.commit import Progress, conclude
 from archiver.actions.parallel import in_parallel
 from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
+from archiver.actions.repairing.judging import guarded, take_in
 from archiver.actions.repairing.media import heal_media
 from archiver.actions.repairing.sidecar import heal_sidecar, learn
 from archiver.actions.repairing.strays import refuse_stray, settle_stray
@@ -30,6 +31,9 @@ def repair(
 ) -> Iterator[Repaired]:
     """Heal what is known to be wrong; yields each finding with its end, as it comes."""
     index = means.archive.index
+    suspects = faults.at_fault(index, filters, means.scope)
+    for taken in in_parallel(partial(_take_in, means), suspects, concurrency, "repair"):
+        yield from taken
     if with_strays:
         for stray in faults.strays(index, means.scope):
             if faults.is_stray(index, stray):  # no sidecar has just accounted for it
@@ -42,6 +46,20 @@ def repair(
         yield from ends
 
 
+def _take_in(means: Means, number: int) -> list[Repaired]:
+    """First of all let the index learn from newer sidecars: it may come from an old backup."""
+    ends: list[Repaired] = []
+    for copy in _at_fault(means, number):
+        if not copy.is_sidecar:
+            continue
+        try:
+            taken = take_in(means, queries.load(means.archive.index, number), copy)
+        except DestinationError:
+            continue  # what is in the way is said when the sidecar's turn comes
+        ends += [taken] if taken is not None else []
+    return ends
+
+
 def _heal_one(means: Means, number: int) -> list[Repaired]:
     """Heal one generation; what healing finds wrong with further copies is healed as well."""
     before = _digests(queries.load(means.archive.index, number))
@@ -51,7 +69,8 @@ def _heal_one(means: Means, number: int) -> list[Repaired]:
         left = [one for one in _at_fault(means, number) if _place(one) not in done]
         if not left:
             if _digests(known) != before and all(one.outcome is not REFUSED for one in ends):
-                conclude(means.archive, known, Progress())  # every sidecar names the new files
+                archive = means.writable.without(guarded(means, known))
+                conclude(archive, known, Progress())  # every sidecar names the new files
             return ends
         copy = min(left, key=lambda one: (one.is_sidecar, *_place(one)))
         done.add(_place(copy))
@@ -66,10 +85,12 @@ def _learn(means: Means, number: int) -> list[Repaired]:
     """First correct the index where a sidecar is proven right: it says what is to be healed."""
     ends: list[Repaired] = []
     for copy in _at_fault(means, number):
-        if copy.fault is not Fault.DISAGREES:
+        if not copy.is_sidecar:
             continue
         try:
             learned = learn(means, queries.load(means.archive.index, number), copy)
+            if learned is not None:  # and what it names besides
+                take_in(means, queries.load(means.archive.index, number), copy)
         except DestinationError:
             continue  # what is in the way is said when the sidecar's turn comes
         ends += [learned] if learned is not None else []

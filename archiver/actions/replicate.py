@@ -15,6 +15,7 @@ from functools import partial
 from archiver import sidecar
 from archiver.actions.archive import Archive
 from archiver.actions.copying import Brought, bring, note_intruder
+from archiver.actions.describing import describe_beside
 from archiver.actions.parallel import in_parallel
 from archiver.errors import CopyExists, DestinationError
 from archiver.index import faults, queries
@@ -147,6 +148,11 @@ def _bring(
         brought = bring(
             sources, archive.destinations[target], wanted.path, wanted.digest, wanted.media_type
         )
+        for asset in known.assets:
+            if asset.media is not None and asset.media.key == wanted.asset_key:
+                describe_beside(
+                    archive, archive.destinations[target], known.generation, asset.media
+                )
     except CopyExists as error:
         note_intruder(archive, target, wanted.path)
         return _tell(known, wanted, target, error=str(error))

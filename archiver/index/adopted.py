@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from archiver import keys
 from archiver.index.captured import Captured
 from archiver.index.database import Index
 from archiver.index.rows import generation_row, stamp, stamp_or_none
-from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State
+from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State, Status
 from archiver.states import ASSETS, DUE_STATES, GENERATIONS, MISSING_EVENTS, Event, after
 
 _GENERATION = (
@@ -99,8 +100,8 @@ _PUT_ASSET = _insertion(
         if column not in ("generation", "key", "position", "role", "ordinal", "link_is_whole")
     ),
 )
-_SECURE = (
-    "UPDATE generations SET state = ?, is_secured = 1, reason = NULL, archived_at = ?,"
+_END = (
+    "UPDATE generations SET state = ?, is_secured = ?, reason = ?, archived_at = ?,"
     " next_try_at = ? WHERE number = ?"
 )
 _PUT_COPY = _insertion(
@@ -168,6 +169,16 @@ def adopt(index: Index, one: Adoptable) -> None:
         db.executemany(_PUT_COPY, _numbered(one.copies, number))
 
 
+def take_words(index: Index, number: int, generation: Generation, archived_at: datetime) -> None:
+    """Let a generation be what its sidecar says: its facts, and when it was archived."""
+    with index.transaction() as database:
+        row = {**generation_row(generation), "number": number}
+        database.conn.execute(_UPDATE_WORDS, row)
+        database.conn.execute(
+            "UPDATE generations SET archived_at = ? WHERE number = ?", (stamp(archived_at), number)
+        )
+
+
 def _numbered(rows: list[dict[str, object]], number: int | None) -> list[dict[str, object]]:
     return [{**row, "generation": number} for row in rows]
 
@@ -179,12 +190,15 @@ def _entries(captured: Captured) -> tuple[Media | Missing, ...]:
 def _add_more(db: sqlite3.Connection, number: int, one: Adoptable) -> None:
     """Add a further sidecar's files to a known generation, and judge its state anew.
 
-    What was committed tells more than a listing: its words replace those of a pending row.
+    What was committed tells more than a listing: its words replace those of a pending row, and of
+    one that was in progress. So do those of a sidecar that names a file which was not kept yet.
     """
     [before] = db.execute("SELECT state FROM generations WHERE number = ?", (number,)).fetchone()
-    if before == State.PENDING:
-        db.execute(_UPDATE_WORDS, {**one.row, "number": number})
     states, ordinals = _known_assets(db, number)
+    is_ended = one.generation.status is not Status.IN_PROGRESS
+    tells_more = any(states.get(media.key) is not State.ARCHIVED for media in one.captured.media)
+    if before in (State.PENDING, State.IN_PROGRESS) or (is_ended and tells_more):
+        db.execute(_UPDATE_WORDS, {**one.row, "number": number})
     for entry in _entries(one.captured):
         known = states.get(entry.key)
         if known is None or (isinstance(entry, Media) and known is not State.ARCHIVED):
@@ -193,11 +207,16 @@ def _add_more(db: sqlite3.Connection, number: int, one: Adoptable) -> None:
             ordinal = _next_ordinal(one.stem, entry, ordinals)
             db.execute(_PUT_ASSET, {**row, **place, "ordinal": ordinal})
             states[entry.key] = State(str(row["state"]))
-    if set(states.values()) <= {State.ARCHIVED, State.EXCLUDED}:
+    is_whole = set(states.values()) <= {State.ARCHIVED, State.EXCLUDED}
+    if is_whole or before == State.IN_PROGRESS:
+        event = one.captured.event if before == State.IN_PROGRESS else Event.SECURED
+        state = after(GENERATIONS, State(before), event)
         db.execute(
-            _SECURE,
+            _END,
             (
-                after(GENERATIONS, State(before), Event.SECURED).value,
+                state.value,
+                int(state not in DUE_STATES),
+                None if event is Event.SECURED else one.captured.reason,
                 stamp_or_none(one.captured.archived_at),
                 stamp_or_none(one.captured.next_try_at),
                 number,

@@ -168,7 +168,7 @@ def test_archive_that_vanished_is_not_begun_anew(house: House) -> None:
     result = house.run()
 
     assert 10 == result.exit_code
-    assert "is it mounted?" in result.err
+    assert "mounted?" in result.err
     assert [] == [path for path in house.disk.rglob("*") if path.is_file()]
 
 
@@ -192,3 +192,20 @@ def test_missing_index_says_what_to_do(house: House, tmp_path: Path) -> None:
     assert 10 == result.exit_code
     assert "archiver run" in result.err
     assert tmp_path.name in result.err
+
+
+@pytest.mark.parametrize("command", ["run", "repair", "replicate"])
+def test_archive_that_is_away_is_not_made_anew_as_an_empty_folder(
+    house: House, command: str
+) -> None:
+    """Whoever moves it back would move it into that folder."""
+    house.destinations["attic"] = 'type = "local"\npath = "attic"'
+    assert 0 == house.run().exit_code
+    house.disk.rename(house.folder / "away")
+
+    result = house.archiver(command)
+
+    assert 3 == result.exit_code, result.err
+    assert not house.disk.exists()
+    (house.folder / "away").rename(house.disk)
+    assert 0 == house.archiver(command).exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -14,7 +15,8 @@ import pytest
 from filelock import FileLock
 
 from archiver.simulator import faults
-from tests.stories.house import House, media_tree, sha256_of, tree
+from tests.stories.disks import mounted_read_only
+from tests.stories.house import ACCOUNTS, House, media_tree, sha256_of, sidecars, tree
 
 QUARANTINE = Path(".archiver") / "quarantine"
 PATIENCE_SECONDS = 30
@@ -471,3 +473,263 @@ def test_file_that_the_provider_cannot_give_just_now_is_not_touched(house: House
     assert (3, "refused") == (code, end["outcome"])
     assert was == sha256_of(path)
     assert {} == quarantined(house.disk)
+
+
+def save_index(house: House) -> None:
+    """Make a backup of the state directory."""
+    shutil.copytree(house.folder / "state", house.folder / "backup")
+
+
+def put_back_index(house: House) -> None:
+    """Put the backup back, long after the files of the archive were written."""
+    shutil.rmtree(house.folder / "state")
+    (house.folder / "backup").rename(house.folder / "state")
+    long_ago = time.time() - 7200
+    for root in (house.disk, mirror(house)):
+        for path in root.rglob("*"):
+            os.utime(path, (long_ago, long_ago))
+
+
+def named_files(folder: Path) -> list[str]:
+    """The SHA-256 of all files that sidecars name."""
+    return sorted(media["sha256"] for one in sidecars(folder) for media in one["media"])
+
+
+@pytest.mark.parametrize("has_mirror", [False, True])
+def test_old_index_learns_from_the_sidecars_of_what_was_finished_since(
+    house: House, has_mirror: bool
+) -> None:
+    """What the index knows as unfinished is taken over from its sidecar, which stays as it is."""
+    if has_mirror:
+        house.destinations["mirror"] = 'type = "local"\npath = "mirror"'
+    world = house.simulator.world
+    items = [world.add(provider, state="processing") for provider in ACCOUNTS.values()]
+    house.run()
+    save_index(house)
+    for provider, item in zip(ACCOUNTS.values(), items, strict=True):
+        world.finish(provider, item.id)
+    house.run()
+    before = tree(house.disk)
+    put_back_index(house)
+    assert 3 == verify(house)
+
+    code, ends, summary = repair(house)
+
+    assert 0 == code, ends
+    assert summary["taken over"] >= len(items)
+    assert before == tree(house.disk)
+    assert {} == quarantined(house.disk)
+    assert 0 == verify(house)
+    assert [] == [end for end in ends if end["outcome"] == "left alone"]
+    media, named = media_tree(house.disk), named_files(house.disk)
+    assert 0 == house.run().exit_code
+    assert (media, named) == (media_tree(house.disk), named_files(house.disk))
+
+
+def test_old_index_learns_of_files_whose_roles_were_kept_later(twins: House) -> None:
+    """A sidecar that names more files, which are there, is never cut down to what is known."""
+    save_index(twins)
+    twins.write_config()
+    text = twins.config_path.read_text()
+    wider = 'allow_private_hosts = true\nroles = ["output", "thumbnail", "reference", "mask"]\n'
+    text = text.replace("allow_private_hosts = true\n", wider)
+    twins.config_path.write_text(text)
+    assert 0 == twins.bare("-q", "-c", twins.config_path, "run").exit_code
+    before = tree(twins.disk)
+    put_back_index(twins)
+    assert 3 == verify(twins)
+
+    code, ends, _ = repair(twins)
+
+    assert 0 == code, ends
+    assert (before, before) == (tree(twins.disk), tree(mirror(twins)))
+    assert {} == quarantined(twins.disk) == quarantined(mirror(twins))
+    assert 0 == verify(twins)
+
+
+def test_old_index_never_cuts_a_sidecar_whose_further_files_are_gone(house: House) -> None:
+    """What nobody can prove is not taken over; but the only word of it is kept, and told."""
+    world = house.simulator.world
+    item = world.add("oxen", state="processing")
+    house.run()
+    save_index(house)
+    known = tree(house.disk)
+    world.finish("oxen", item.id)
+    house.run()
+    new = tree(house.disk).keys() - known.keys()
+    [text] = [house.disk / name for name in new if name.endswith(".json")]
+    was = sha256_of(text)
+    for name in new:
+        if not name.endswith(".json"):
+            flip(house.disk / name)
+    put_back_index(house)
+    verify(house)
+
+    result = house.archiver("repair")
+
+    assert 3 == result.exit_code
+    assert "left alone" in result.err
+    assert was == sha256_of(text)
+
+
+def edit_prompt(path: Path) -> None:
+    """Let a sidecar say something else about the same files."""
+    document = json.loads(path.read_text())
+    document["prompt"] = "what the newer index knew"
+    path.write_text(json.dumps(document, ensure_ascii=False, sort_keys=True, indent=2) + "\n")
+
+
+def test_sidecars_that_agree_against_the_index_are_believed(twins: House) -> None:
+    """Where all destinations say the same about a generation, the index follows."""
+    path = some_sidecar(twins.disk)
+    edit_prompt(path)
+    twin = mirror(twins) / path.relative_to(twins.disk)
+    edit_prompt(twin)
+    before = sha256_of(path)
+    verify(twins)
+
+    code, ends, _ = repair(twins)
+
+    assert 0 == code, ends
+    assert before == sha256_of(path) == sha256_of(twin)
+    rows = index_rows(twins, "SELECT COUNT(*) FROM generations WHERE prompt LIKE 'what the newer%'")
+    assert [(1,)] == rows
+    assert 0 == verify(twins)
+
+
+def test_only_sidecar_that_says_something_else_is_refused_and_left(house: House) -> None:
+    """With one destination nobody can tell who is right, so neither word is lost."""
+    house.run()
+    path = some_sidecar(house.disk)
+    edit_prompt(path)
+    was = sha256_of(path)
+    verify(house)
+
+    result = house.archiver("repair")
+
+    assert 3 == result.exit_code
+    assert "nothing tells" in result.err
+    assert was == sha256_of(path)
+
+
+def test_only_sidecar_with_one_bit_turned_over_is_healed_from_the_index(house: House) -> None:
+    """One bit is rot and no newer word: the recorded text comes back."""
+    house.run()
+    path = some_sidecar(house.disk)
+    before = sha256_of(path)
+    body = path.read_bytes()
+    at = body.index(b'"prompt": "') + len(b'"prompt": "')
+    path.write_bytes(body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
+    verify(house)
+
+    code, ends, _ = repair(house)
+
+    assert 0 == code, ends
+    assert before == sha256_of(path)
+
+
+@pytest.mark.parametrize("is_known_fault", [False, True])
+def test_sidecar_of_a_newer_format_is_left(twins: House, is_known_fault: bool) -> None:
+    """It may say more than this archiver could ever write: nothing takes its place."""
+    path = some_sidecar(twins.disk)
+    newer = path.read_text().replace("archiver.sidecar/1", "archiver.sidecar/2")
+    if is_known_fault:
+        path.unlink()
+        verify(twins)
+    path.write_text(newer)
+    if not is_known_fault:
+        verify(twins)
+
+    result = twins.archiver("repair")
+
+    assert newer == path.read_text()
+    assert {} == quarantined(twins.disk)
+    if is_known_fault:
+        assert 3 == result.exit_code
+        assert "made by a newer archiver" in result.err
+
+
+def test_xmp_is_written_anew_beside_a_file_that_was_healed(house: House) -> None:
+    """Media that comes back from another destination has its words for photo tools again."""
+    house.has_xmp = True
+    house.destinations["mirror"] = 'type = "local"\npath = "mirror"'
+    house.run()
+    packet = next(path for path in house.disk.rglob("*.xmp"))
+    was = packet.read_bytes()
+    shutil.rmtree(packet.parent)
+    verify(house)
+
+    code, ends, _ = repair(house)
+
+    assert 0 == code, ends
+    assert was == packet.read_bytes()
+
+
+def test_read_only_disk_heals_the_others(twins: House) -> None:
+    """A failing disk that became read-only can still give what it holds."""
+    name = str(some_media(mirror(twins)).relative_to(mirror(twins)))
+    flip(mirror(twins) / name)
+    verify(twins)
+    for account in ACCOUNTS:
+        twins.keys[account] = "dead"
+
+    with mounted_read_only(twins.disk):
+        code, [end], _ = repair(twins, "--destination", "mirror")
+        left_out = twins.archiver("repair")
+
+    assert (0, "disk") == (code, end["source"])
+    assert sha256_of(twins.disk / name) == sha256_of(mirror(twins) / name)
+    assert 3 == left_out.exit_code
+    assert "disk is left out" in left_out.err
+
+
+def test_trouble_of_the_target_is_named_and_no_provider_is_asked(twins: House) -> None:
+    """Where a directory stands in the file's place, no source and no provider would help."""
+    path = some_media(twins.disk)
+    path.unlink()
+    path.mkdir()
+    (path / "thing").write_bytes(b"mine")
+    verify(twins)
+    twins.simulator.requests.clear()
+
+    result = twins.archiver("repair")
+
+    assert 3 == result.exit_code
+    assert "a directory stands where the file belongs" in result.err
+    assert "no good copy" not in result.err
+    assert [] == list(twins.simulator.requests)
+
+
+def test_file_that_was_renamed_onto_another_is_found_there(house: House) -> None:
+    """The only good copy of the one lies in the other's place, and is used."""
+    house.run()
+    one, other, *_ = media_tree(house.disk)
+    right = sha256_of(house.disk / one)
+    (house.disk / one).rename(house.disk / other)
+    verify(house)
+    house.keys = dict.fromkeys(ACCOUNTS, "dead")
+
+    code, ends, summary = repair(house)
+
+    assert 3 == code
+    assert {"healed": 1, "refused": 1} == summary
+    assert right == sha256_of(house.disk / one)
+    assert any(other in (end["source"] or "") for end in ends)
+
+
+def test_file_that_was_set_aside_on_another_day_is_found(house: House) -> None:
+    """Quarantine is looked through whatever its date: a good file in it is a good file."""
+    house.run()
+    path = some_media(house.disk)
+    right = sha256_of(path)
+    kept = house.disk / QUARANTINE / "2024-02-29" / "elsewhere.bin"
+    kept.parent.mkdir(parents=True)
+    path.rename(kept)
+    verify(house)
+    house.keys = dict.fromkeys(ACCOUNTS, "dead")
+
+    code, [end], _ = repair(house)
+
+    assert 0 == code, end
+    assert right == sha256_of(path)
+    assert "2024-02-29" in end["source"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import on_terminal
+from tests.stories.disks import mounted_read_only, tiny_disk
 from tests.stories.house import House, media_tree, tree
 from tests.stories.test_repair import flip, index_rows, some_media
 
@@ -185,7 +187,7 @@ def test_unknown_destination_is_a_mistake_of_usage(filled: House) -> None:
     result = filled.archiver("replicate", "--to", "mirro")
 
     assert 2 == result.exit_code
-    assert "there is no destination 'mirro'; the config has disk" in result.err
+    assert "there is no destination 'mirro'; known are: disk" in result.err
 
 
 def test_somebody_who_watches_sees_one_summary_line(filled: House) -> None:
@@ -196,3 +198,55 @@ def test_somebody_who_watches_sees_one_summary_line(filled: House) -> None:
 
     assert f"{len(tree(filled.disk))} files (" in screen
     assert "brought to disk, mirror." in screen
+
+
+def test_new_destination_gets_the_xmp_of_its_media(filled: House) -> None:
+    """What says nothing new is not copied but made anew, beside each file."""
+    filled.has_xmp = True
+    filled.destinations["mirror"] = MIRROR
+
+    done = filled.archiver("replicate")
+
+    assert 0 == done.exit_code, done.err
+    packets = {name for name in tree(mirror(filled)) if name.endswith(".xmp")}
+    assert len(media_tree(filled.disk)) == len(packets)
+    assert 0 == filled.archiver("verify", "--all").exit_code
+
+
+def test_read_only_disk_is_a_source(filled: House) -> None:
+    """A disk that the kernel gave up on still gives all it holds; nothing is written to it."""
+    filled.destinations["mirror"] = MIRROR
+    before = tree(filled.disk)
+
+    with mounted_read_only(filled.disk):
+        done = filled.archiver("replicate", "--from", "disk", "--to", "mirror")
+        all_of_them = filled.archiver("replicate")
+
+    assert 0 == done.exit_code, done.err
+    assert before == tree(mirror(filled))
+    assert 3 == all_of_them.exit_code
+    assert "disk is left out" in all_of_them.err
+
+
+def test_full_disk_is_a_source(house: House) -> None:
+    """No byte is free where the files lie, and none is needed there."""
+    with tiny_disk(house.disk, 64 << 20):
+        assert 0 == house.run().exit_code
+        fill(house.disk / ".archiver" / "ballast")
+        house.destinations["mirror"] = MIRROR
+
+        done = house.archiver("replicate")
+
+        assert 3 == done.exit_code
+        assert "disk is left out" in done.err
+        assert tree(house.disk) == tree(mirror(house))
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError as error:
+            assert errno.ENOSPC == error.errno

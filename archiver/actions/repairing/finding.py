@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.copying import digest_of
+from archiver.actions.repairing.setting_aside import Quarantine
 from archiver.errors import CopyDamaged, CopyMissing, DestinationUnavailable
 from archiver.fetch.engine import MediaEngine
 from archiver.index.queries import Copy
@@ -51,7 +52,8 @@ class Means:
     """What heals: the archive (with the destinations that can be used), and who can be asked.
 
     `open_account` gives an account that can be asked, or None. `scope` names the destinations
-    that are healed; all of them may be read.
+    that are healed; all of the archive's may be read. `unusable` says why some cannot be written:
+    those of them that can be read are sources all the same.
     """
 
     archive: Archive
@@ -60,9 +62,21 @@ class Means:
     open_account: Callable[[str], Account | None]
     engine: MediaEngine
     now: datetime
+    quarantine: Quarantine = field(default_factory=Quarantine)
+
+    @property
+    def writable(self) -> Archive:
+        """The archive with the destinations that can be written."""
+        return self.archive.without(frozenset(self.unusable))
 
     def target(self, name: str) -> Destination:
-        """Give a destination; raises DestinationUnavailable, saying why, when it is left out."""
+        """Give a destination to write; raises DestinationUnavailable, saying why it cannot be."""
+        if name in self.unusable:
+            raise DestinationUnavailable(f"{name} cannot be used now: {self.unusable[name]}")
+        return self.source(name)
+
+    def source(self, name: str) -> Destination:
+        """Give a destination to read; raises DestinationUnavailable, saying why it cannot be."""
         if name not in self.archive.destinations:
             reason = self.unusable.get(name, "it is no destination of the config")
             raise DestinationUnavailable(f"{name} cannot be used now: {reason}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archiver.actions.copying import copy_file
+from archiver.actions.describing import describe_beside
 from archiver.actions.repairing.finding import (
     Means,
     Outcome,
@@ -28,7 +29,7 @@ from archiver.index import faults, queries
 from archiver.index.faults import Placed
 from archiver.index.queries import Copy
 from archiver.index.rows import Known
-from archiver.model import Fault, Media, Receipt
+from archiver.model import Media, Receipt
 
 ADVICE = (
     "what a person can do: look at that file; where the store keeps earlier versions, get one back "
@@ -37,7 +38,10 @@ ADVICE = (
 
 
 def heal_media(means: Means, known: Known, copy: Copy) -> Repaired:
-    """Heal one copy; raises DestinationError when its own destination is in the way."""
+    """Heal one copy; raises DestinationError when its own destination is in the way.
+
+    Then no source and no provider could help: a full disk takes no copy from anywhere.
+    """
     asset = next(one for one in known.assets if one.asset.key == copy.asset_key)
     media = asset.media
     if media is None:
@@ -79,14 +83,18 @@ def _heal_by_copying(
     """Copy the file from where a good one is: in its own place elsewhere, or in a wrong one."""
     target = SettingAside(means.target(copy.receipt.destination), means.now)
     found = _copy_from_others(means, media, target, others)
-    if found is None and any(one.fault is Fault.SWAPPED for one in (copy, *others)):
+    if found is None:
         found = copy_misplaced(means, media, target)
     if found is None:
         return None
     receipt, source = found
+    aside = target.aside.get(media.path)
+    if aside is not None:
+        means.quarantine.note(means.source(target.name), aside)
+    describe_beside(means.archive, means.source(target.name), known.generation, media)
     placed = Placed(asset_key=copy.asset_key, receipt=receipt)
     faults.record_placed(means.archive.index, known.number, [placed])
-    return tell(known, copy, Outcome.HEALED, source=source, aside=target.aside.get(media.path))
+    return tell(known, copy, Outcome.HEALED, source=source, aside=aside)
 
 
 def _copy_from_others(
@@ -100,6 +108,8 @@ def _copy_from_others(
         try:
             receipt = copy_file(source, target, media.path, media.digest, media.media_type)
         except DestinationError:
+            if target.trouble is not None:
+                raise
             continue  # it is looked at once more, and said, when none of them is good
         return receipt, name
     return None
@@ -116,7 +126,7 @@ def _look_at_others(
     for other in others:
         name = other.receipt.destination
         try:
-            seen = look_again(means.target(name), media.path, media.digest)
+            seen = look_again(means.source(name), media.path, media.digest)
         except DestinationError as error:
             words.append(str(error))
             unknown.append(name)

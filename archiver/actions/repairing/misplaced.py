@@ -1,14 +1,13 @@
 """Looks for a file of which no copy is good where it may lie by mistake: in a swapped one's place.
 
 Two files that changed places are both whole: each lies under the other's name, or in quarantine
-when that one was healed before it.
+when that one was healed before it, today or on another day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archiver import keys
 from archiver.actions.copying import copy_file, digest_of
 from archiver.actions.repairing.finding import Means
 from archiver.actions.repairing.setting_aside import SettingAside
@@ -19,7 +18,10 @@ from archiver.storage.base import Destination
 
 
 def copy_misplaced(means: Means, media: Media, target: SettingAside) -> tuple[Receipt, str] | None:
-    """Copy a file from a wrong place to its own; the receipt, and where it lay."""
+    """Copy a file from a wrong place to its own; the receipt, and where it lay.
+
+    Raises DestinationError when the target itself is in the way.
+    """
     for source, key in _places(means, media):
         try:
             stored = source.stat(key)
@@ -31,6 +33,8 @@ def copy_misplaced(means: Means, media: Media, target: SettingAside) -> tuple[Re
                 )
                 return receipt, f"{source.name}, where it lay as {key}"
         except DestinationError:
+            if target.trouble is not None:
+                raise
             continue  # no good source; what cannot be healed is told as such
     return None
 
@@ -42,6 +46,8 @@ def _places(means: Means, media: Media) -> Iterator[tuple[Destination, str]]:
             yield source, path
     for name in sorted(means.archive.destinations):
         source = means.archive.destinations[name]
-        prefix = f"{keys.QUARANTINE_PREFIX}{means.now:%Y-%m-%d}/"
-        for stored in source.list(prefix):
-            yield source, stored.key
+        try:
+            found = means.quarantine.of_size(source, media.digest.size_bytes)
+        except DestinationError:
+            continue  # what cannot be listed is no source
+        yield from ((source, key) for key in found)

@@ -16,6 +16,7 @@ from archiver.actions.capturing.commit import Progress, conclude
 from archiver.actions.capturing.download import DOUBT_ATTEMPTS, Downloader
 from archiver.actions.capturing.download import Outcome as Download
 from archiver.actions.repairing.finding import Means, Outcome, Repaired, describe, tell
+from archiver.actions.repairing.judging import guarded
 from archiver.actions.repairing.setting_aside import SettingAside, keep_aside
 from archiver.errors import CopyDamaged, ProviderError
 from archiver.index import faults, queries
@@ -28,7 +29,10 @@ from archiver.model import Digest, Generation, Media
 def fetch_again(
     means: Means, known: Known, asset: KnownAsset, copy: Copy, *, unknown: Sequence[str]
 ) -> Repaired | str:
-    """Heal one copy from the provider, or say why that cannot be done."""
+    """Heal one copy from the provider, or say why that cannot be done.
+
+    Raises DestinationError when the copy's own destination does not take it.
+    """
     media = asset.media
     assert media is not None, "what is repaired was archived"
     if known.deadline_at is not None and known.deadline_at <= means.now:
@@ -42,10 +46,14 @@ def fetch_again(
     except ProviderError as error:
         return f"its provider cannot give it now: {error}"
     done = _download(means, known, asset, account, live, place)
+    if done.media is None and place.trouble is not None:
+        raise place.trouble
     if done.media is None:
         reason = done.missing.reason if done.missing is not None else "no reason was given"
         return f"its provider does not give it: {reason}"
     aside = place.aside.get(media.path)
+    if aside is not None:
+        means.quarantine.note(means.source(place.name), aside)
     name = known.generation.provider
     if done.media.digest == media.digest:
         placed = [Placed(asset_key=copy.asset_key, receipt=one) for one in done.receipts]
@@ -89,13 +97,15 @@ def _download(
 def _renew(means: Means, known: Known, media: Media, done: Download) -> None:
     """Make the new bytes the asset: sidecar and index as after a capture.
 
-    A bad sidecar is set aside first, as it is about to be written anew.
+    A bad sidecar is set aside first, as it is about to be written anew; one that may not be
+    replaced stays as it is.
     """
-    for copy in queries.copies(means.archive.index, known.number):
-        destination = means.archive.destinations.get(copy.receipt.destination)
+    archive = means.writable.without(guarded(means, known))
+    for copy in queries.copies(archive.index, known.number):
+        destination = archive.destinations.get(copy.receipt.destination)
         if copy.is_sidecar and copy.fault is not None and destination is not None:
             keep_aside(destination, copy.receipt.key, means.now)
     progress = Progress(
         media={media.key: media}, receipts=[(media.key, receipt) for receipt in done.receipts]
     )
-    conclude(means.archive, known, progress)
+    conclude(archive, known, progress)

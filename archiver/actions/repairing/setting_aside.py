@@ -7,12 +7,14 @@ leaves everything as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from archiver import keys
 from archiver.actions.copying import digest_of
-from archiver.errors import CopyDamaged
+from archiver.errors import CopyDamaged, DestinationError
 from archiver.model import Digest, Receipt
 from archiver.storage.base import Chunk, Destination, Upload
 
@@ -21,43 +23,89 @@ Permit = Callable[[str, Digest], None]
 
 
 class SettingAside:
-    """A destination's target; `aside` maps each key that was replaced to where the old file is."""
+    """A destination's target; `aside` maps each key that was replaced to where the old file is.
+
+    `trouble` is what the destination itself last refused: then no other source would help.
+    """
 
     def __init__(self, destination: Destination, now: datetime, permit: Permit | None = None):
         self.name = destination.name
         self.aside: dict[str, str] = {}
+        self.trouble: DestinationError | None = None
         self._destination = destination
         self._now = now
         self._permit = permit
 
     def begin(self, key: str, media_type: str) -> _Upload:
         """Keep the port's promise."""
-        return _Upload(self, key, self._destination.begin(key, media_type))
+        with self.watching():
+            return _Upload(self, key, self._destination.begin(key, media_type))
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Remember an error of the destination's own."""
+        try:
+            yield
+        except DestinationError as error:
+            self.trouble = error
+            raise
 
     def make_room(self, key: str, digest: Digest) -> None:
         """Set aside what is under a key, when it may be replaced by this file."""
         if self._permit is not None:
             self._permit(key, digest)
-        aside = keep_aside(self._destination, key, self._now)
+        with self.watching():
+            aside = keep_aside(self._destination, key, self._now)
         if aside is not None:
             self.aside[key] = aside
 
 
 class _Upload:
-    def __init__(self, destination: SettingAside, key: str, upload: Upload) -> None:
-        self._destination = destination
+    def __init__(self, target: SettingAside, key: str, upload: Upload) -> None:
+        self._target = target
         self._key = key
         self._upload = upload
 
     def write(self, chunk: Chunk) -> None:
-        self._upload.write(chunk)
+        with self._target.watching():
+            self._upload.write(chunk)
 
     def commit(self, digest: Digest) -> Receipt:
-        self._destination.make_room(self._key, digest)
-        return self._upload.commit(digest)
+        self._target.make_room(self._key, digest)
+        with self._target.watching():
+            return self._upload.commit(digest)
 
     def abort(self) -> None:
         self._upload.abort()
+
+
+class Quarantine:
+    """What lies under the quarantine prefix of each destination, of all dates, by its size.
+
+    A destination is listed once, when it is first asked about; what is set aside later is noted.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[str, dict[int, list[str]]] = {}
+
+    def note(self, destination: Destination, key: str) -> None:
+        """Take in a file that was just set aside."""
+        with self._lock:
+            sizes = self._keys.get(destination.name)
+        stored = None if sizes is None else destination.stat(key)
+        if sizes is not None and stored is not None:
+            sizes.setdefault(stored.size_bytes, []).append(key)
+
+    def of_size(self, destination: Destination, size_bytes: int) -> list[str]:
+        """Name the files of this size; raises DestinationError when they cannot be listed."""
+        with self._lock:
+            if destination.name not in self._keys:
+                sizes: dict[int, list[str]] = {}
+                for stored in destination.list(keys.QUARANTINE_PREFIX):
+                    sizes.setdefault(stored.size_bytes, []).append(stored.key)
+                self._keys[destination.name] = sizes
+            return list(self._keys[destination.name].get(size_bytes, ()))
 
 
 def keep_aside(destination: Destination, key: str, now: datetime) -> str | None:

@@ -2,7 +2,8 @@
 
 Where a sidecar and the index name different files, the stored files decide: what a destination
 holds proves the one that names its hash. Where they prove nothing, the index is right, since it is
-told last. A sidecar that is replaced is set aside first.
+told last; but a sidecar that knows more than the index is never replaced (`judging.py`). One that
+is replaced is set aside first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from archiver.actions.capturing.commit import Progress, make_document
 from archiver.actions.copying import holds, prove
 from archiver.actions.rebuild import ReadSidecar, read_sidecar
 from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
+from archiver.actions.repairing.judging import is_of, names_more, why_kept
 from archiver.actions.repairing.setting_aside import SettingAside
 from archiver.actions.verifying.sidecar import names_other_files
 from archiver.errors import CopyDamaged, CopyMissing, DestinationError
@@ -33,32 +35,35 @@ _EVENTS = {State.ARCHIVED: Event.SECURED, State.LOST: Event.PROVEN_GONE}
 
 def heal_sidecar(means: Means, known: Known, copy: Copy) -> Repaired:
     """Heal one sidecar; raises DestinationError when its own destination is in the way."""
-    target = means.target(copy.receipt.destination)
+    source = means.source(copy.receipt.destination)
     key = copy.receipt.key
     there = _read(means, copy)
     if (
         there is not None
         and there.digest == copy.receipt.digest
-        and is_about(means, known, there, target.name)
+        and is_about(means, known, there, source.name)
     ):
-        faults.clear(means.archive.index, known.number, SIDECAR, target.name, means.now)
+        faults.clear(means.archive.index, known.number, SIDECAR, source.name, means.now)
         return tell(known, copy, Outcome.CLEARED, message="it was looked at again and is right")
-    document, source = find_document(means, known, copy)
-    place = SettingAside(target, means.now)
+    reason = why_kept(means, known, copy)
+    if reason is not None:
+        return tell(known, copy, Outcome.REFUSED, message=reason)
+    document, origin = find_document(means, known, copy)
+    place = SettingAside(means.target(source.name), means.now)
     receipt = put(place, key, [document], sidecar.MEDIA_TYPE)
     placed = Placed(asset_key=SIDECAR, receipt=receipt)
     faults.record_placed(means.archive.index, known.number, [placed])
     message = None
     if there is not None:
-        message = f"it could be read, but it said something else than {source}"
+        message = f"it could be read, but it said something else than {origin}"
     aside = place.aside.get(key)
-    return tell(known, copy, Outcome.HEALED, source=source, aside=aside, message=message)
+    return tell(known, copy, Outcome.HEALED, source=origin, aside=aside, message=message)
 
 
 def _read(means: Means, copy: Copy) -> ReadSidecar | None:
     """Read the sidecar that is there; None for none, or one that cannot be understood."""
     try:
-        return read_sidecar(means.target(copy.receipt.destination), copy.receipt.key)
+        return read_sidecar(means.source(copy.receipt.destination), copy.receipt.key)
     except (CopyMissing, CopyDamaged):
         return None
 
@@ -115,16 +120,16 @@ def learn(means: Means, known: Known, copy: Copy) -> Repaired | None:
     Returns None when the sidecar is not right.
     """
     there = _read(means, copy)
-    ours = known.generation
     if there is None or is_about(means, known, there, copy.receipt.destination):
         return None
-    theirs = there.content.generation
-    if (ours.account, ours.id) != (theirs.account, theirs.id):
+    if not is_of(known, there.content):
         return None
     media = _known_media(known)
     told = {one.key: one for one in there.content.media if one.key in media}
     other = [one for key, one in told.items() if _files({key: one}) != _files({key: media[key]})]
     copies, name = queries.copies(means.archive.index, known.number), copy.receipt.destination
+    if not all(_is_there(means, copy, one) for one in names_more(known, there)):
+        return None  # it is not right as a whole
     if not other or not all(_is_proven(means, one, media[one.key], copies, name) for one in other):
         return None
     outcome = Captured(
@@ -140,18 +145,22 @@ def learn(means: Means, known: Known, copy: Copy) -> Repaired | None:
     return tell(known, copy, Outcome.HEALED, source="the sidecar", message=message)
 
 
+def _is_there(means: Means, copy: Copy, media: Media) -> bool:
+    return holds(means.source(copy.receipt.destination), media.path, media.digest)
+
+
 def _is_proven(means: Means, told: Media, known: Media, copies: Sequence[Copy], name: str) -> bool:
     """Tell whether the file that a sidecar names is there, and the index's is at no destination."""
-    if not holds(means.target(name), told.path, told.digest):
+    if not holds(means.source(name), told.path, told.digest):
         return False
     places = {copy.receipt.destination for copy in copies if copy.asset_key == told.key}
-    return not any(holds(means.target(place), known.path, known.digest) for place in places)
+    return not any(holds(means.source(place), known.path, known.digest) for place in places)
 
 
 def _receipts(
     means: Means, copy: Copy, there: ReadSidecar, media: Sequence[Media]
 ) -> Iterator[tuple[str, Receipt]]:
-    target = means.target(copy.receipt.destination)
+    target = means.source(copy.receipt.destination)
     for key, path, digest in (
         (SIDECAR, there.key, there.digest),
         *((one.key, one.path, one.digest) for one in media),

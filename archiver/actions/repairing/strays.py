@@ -13,9 +13,10 @@ from archiver import keys
 from archiver.actions.copying import prove
 from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.repairing.finding import Means, Outcome, Repaired, look_again
+from archiver.actions.repairing.judging import take_in
 from archiver.actions.repairing.media import heal_media
 from archiver.actions.repairing.sidecar import heal_sidecar, is_about
-from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationError
+from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationError, SidecarTooNew
 from archiver.index import faults, queries
 from archiver.index.captured import SIDECAR
 from archiver.index.faults import Placed, Stray
@@ -29,7 +30,7 @@ STRANGER = "it is no file of this archive"
 
 def settle_stray(means: Means, stray: Stray) -> Repaired:
     """Take a file over, or leave it alone; raises DestinationError when it cannot be looked at."""
-    index, target = means.archive.index, means.target(stray.destination)
+    index, target = means.archive.index, means.source(stray.destination)
     if target.stat(stray.path) is None:
         faults.forget_stray(index, stray)
         return _tell(stray, Outcome.CLEARED, "it is gone")
@@ -37,6 +38,8 @@ def settle_stray(means: Means, stray: Stray) -> Repaired:
         return _settle_file(means, target, stray)
     try:
         read = read_sidecar(target, stray.path)
+    except SidecarTooNew as error:
+        return _tell(stray, Outcome.REFUSED, f"{error}; it was left alone")
     except (CopyMissing, CopyDamaged):
         return _tell(stray, Outcome.LEFT_ALONE, STRANGER)
     theirs = read.content.generation
@@ -74,12 +77,16 @@ def _settle_known(
     held = _held_at(means, known, target.name)
     if stray.path != keys.make_sidecar_key(known.stem) or SIDECAR in held:
         return _tell(stray, Outcome.LEFT_ALONE, f"another sidecar of {known.generation.id}")
+    copy = _make_copy(means, stray, SIDECAR, read.digest)
+    taken = take_in(means, known, copy)
+    if taken is not None:
+        return taken
     if is_about(means, known, read, target.name):
         return _adopt(means, target, stray, known, SIDECAR, read.digest)
     if not all(one.asset.key in held for one in known.assets if one.media is not None):
         message = f"a sidecar of {known.generation.id} without its media: replicate brings them"
         return _tell(stray, Outcome.LEFT_ALONE, message)
-    return heal_sidecar(means, known, _make_copy(means, stray, SIDECAR, read.digest))
+    return heal_sidecar(means, known, copy)
 
 
 def _settle_file(means: Means, target: Destination, stray: Stray) -> Repaired:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from archiver import keys
 from archiver.actions.archive import Archive
 from archiver.actions.marker import Found, check_marker, read_marker
 from archiver.actions.rebuild import RebuildReport, rebuild
-from archiver.errors import ArchiveMissing, DestinationError, DestinationForbidden
+from archiver.errors import (
+    ArchiveMissing,
+    DestinationError,
+    DestinationForbidden,
+    DestinationUnavailable,
+)
 from archiver.index import captured, ledger
 from archiver.storage.base import Destination
 
@@ -21,11 +28,13 @@ CLEAN_EVERY = timedelta(hours=24)
 class Prepared:
     """What was found. `unusable` names the destinations to do without, and why.
 
+    `unwritable` names those that were to be written and cannot be, though some may be read.
     `is_incomplete` is set when a destination is new: the others' files are to be brought there.
     `warnings` are lines on leftovers that could not be cleaned away: a nuisance, no loss.
     """
 
     unusable: dict[str, DestinationError] = field(default_factory=dict)
+    unwritable: dict[str, DestinationError] = field(default_factory=dict)
     rebuilt: dict[str, RebuildReport] = field(default_factory=dict)
     is_incomplete: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -40,16 +49,40 @@ def prepare(archive: Archive) -> Prepared:
     was away meanwhile) is first taken over from its sidecars: else its files would be fetched
     again, and written over those that are there.
     """
+    return _prepare_each(archive, partial(_open_to_write, archive))
+
+
+def prepare_places(archive: Archive, targets: frozenset[str]) -> Prepared:
+    """Make the targets ready to be written, and all other destinations ready to be read.
+
+    A target that cannot be written is `unwritable`, and is read all the same where it can be: a
+    failing disk that became read-only may hold the only good copy. Nothing is written to what is
+    no target. Raises as `prepare` does, when not even one can be read.
+    """
+
+    def open_one(destination: Destination, prepared: Prepared) -> RebuildReport | None:
+        if destination.name not in targets:
+            return _open_to_read(archive, destination)
+        try:
+            return _open_to_write(archive, destination, prepared)
+        except DestinationError as error:
+            prepared.unwritable[destination.name] = error
+            return _open_to_read(archive, destination)
+
+    return _prepare_each(archive, open_one)
+
+
+def _prepare_each(
+    archive: Archive, open_one: Callable[[Destination, Prepared], RebuildReport | None]
+) -> Prepared:
     prepared, is_known = Prepared(), not ledger.is_empty(archive.index)
     for name, destination in archive.destinations.items():
         try:
-            destination.prepare()
             is_added = is_known and ledger.archive_id(archive.index, name) is None
-            report = _take_over(archive, destination)
+            report = open_one(destination, prepared)
         except DestinationError as error:
-            prepared.unusable[name] = error
+            prepared.unusable[name] = prepared.unwritable.get(name, error)
             continue
-        _clean(archive, destination, prepared)
         prepared.is_incomplete |= is_added
         if report is not None:
             prepared.rebuilt[name] = report
@@ -61,6 +94,25 @@ def prepare(archive: Archive) -> Prepared:
     if prepared.rebuilt or prepared.is_incomplete:
         captured.complete_everywhere(archive.index, archive.names, archive.clock())
     return prepared
+
+
+def _open_to_write(
+    archive: Archive, destination: Destination, prepared: Prepared
+) -> RebuildReport | None:
+    if ledger.archive_id(archive.index, destination.name) is not None:
+        check_marker(archive.index, destination)  # before an empty root is made in its place
+    destination.prepare()
+    report = _take_over(archive, destination)
+    _clean(archive, destination, prepared)
+    return report
+
+
+def _open_to_read(archive: Archive, destination: Destination) -> RebuildReport | None:
+    """Take over what is there; raises DestinationUnavailable where no archive was ever begun."""
+    is_known = ledger.archive_id(archive.index, destination.name) is not None
+    if not is_known and read_marker(destination) is None:
+        raise DestinationUnavailable(f"{destination.name} holds no archive yet")
+    return _take_over(archive, destination)
 
 
 def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
