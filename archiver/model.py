@@ -63,6 +63,7 @@ class Fault(StrEnum):
     SWAPPED = "swapped"
     UNREADABLE = "unreadable"
     DISAGREES = "disagrees"
+    TOO_NEW = "too new"
     FOREIGN = "foreign"
 
 

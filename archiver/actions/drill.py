@@ -1,16 +1,16 @@
 """The restore drill: gives a sample back as a stranger would, and compares every byte.
 
-From each destination alone, with nothing but its sidecars: they are listed and read into an
-index of their own, the files are restored into a temporary folder, hashed there, and compared
-with the sidecar and with our index. The sample rotates by name through all sidecars, so that in
-time everything was restored once. One generation lies in the temporary folder at a time; what a
-drill that was killed has left there is removed by the next one.
+From each destination alone, with nothing but its sidecars: each is read into an index of its
+own, the files are restored into a temporary folder, hashed there, and compared with the sidecar
+and with our index. The sample rotates by name through all sidecars that the destination should
+hold, so that in time everything was restored once; a stranger's file is never one of them. One
+generation lies in the temporary folder at a time; what a drill that was killed has left there is
+removed by the next one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
 import os
 import shutil
 import tempfile
@@ -20,14 +20,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archiver import keys
 from archiver.actions.archive import Archive
 from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.restore import RestoreOptions, restore
 from archiver.actions.verify import open_source
 from archiver.actions.verifying.reading import Source
 from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationError
-from archiver.index import census, open_temporary_index, queries, standing
+from archiver.index import open_temporary_index, queries, standing
 from archiver.index.queries import Filters
 from archiver.model import Digest
 from archiver.storage.local import destination as local
@@ -94,7 +93,7 @@ def _drill_one(
     """Restore the sample of one destination; a failed one is not restored again until its turn."""
     began_at = archive.clock()
     _remove_leftovers(_folder_prefix(source))
-    chosen = _choose(source, standing.drill_cursor(archive.index, report.destination), sample)
+    chosen = standing.next_sidecars(archive.index, report.destination, sample)
     for key in chosen:
         source.refuse_if_stopped()
         _restore_one(archive, source, key, concurrency, report)
@@ -102,16 +101,6 @@ def _drill_one(
     proven_at = began_at if report.is_clean and report.generations else None
     if chosen:
         standing.remember_drill(archive.index, report.destination, chosen[-1], proven_at)
-
-
-def _choose(source: Source, cursor: str, sample: int) -> list[str]:
-    """Name the next sidecars behind the cursor, and from the first one on; lists them once."""
-    listed = (
-        (stored.key <= cursor, stored.key)
-        for stored in source.destination.list()
-        if stored.key.endswith(keys.SIDECAR_SUFFIX) and not stored.key.startswith(census.OWN_FOLDER)
-    )
-    return [key for _, key in heapq.nsmallest(sample, listed)]
 
 
 def _restore_one(

@@ -13,32 +13,35 @@ stopped, or whose budget ran out, goes on where it was.
 **Beside a run.** A verify may take hours and a run must not wait for it, so it does not take the
 run's lock, only one that keeps a second verify out. What a run may just be writing is looked at
 again together with its row before it is called wrong, and what is still under way is left for
-the next verify: a sidecar of a generation that waits for its next try, a file without a receipt
-of such a generation, and a young file with a name of the archive.
+the next verify: what is younger than an hour (`census.YOUNG`) and the sidecar of a generation
+that waits for its next try, a file without a receipt of such a generation, or a file with a name
+of the archive. Such a generation may wait for days, until a destination is back: what it has
+stored elsewhere is proven meanwhile like everything else.
+
+**What is known.** What an earlier verify found wrong and this one did not read again is still
+wrong. It is reported as known, and nothing counts as verified of which a due copy was not read.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from archiver.actions.archive import Archive
 from archiver.actions.marker import check_marker
 from archiver.actions.parallel import in_parallel
-from archiver.actions.verifying.listing import compare_listing
+from archiver.actions.verifying.judging import Judge
+from archiver.actions.verifying.listing import SKEW, compare_listing
 from archiver.actions.verifying.reading import Look, Source
-from archiver.actions.verifying.sidecar import names_other_files, says_other
 from archiver.errors import DestinationError
-from archiver.index import ledger, proofs, queries, standing
-from archiver.index.proofs import Held, Proof
-from archiver.model import Digest, Fault
+from archiver.index import ledger, proofs, standing
+from archiver.index.proofs import Held
+from archiver.model import Fault
 
-Contents = Mapping[str, set[tuple[int, str]]]
-"""By SHA-256 the copies that have this content, as generation number and asset key."""
 BATCH = 256
 SAVE_SECONDS = 5.0
 LONGEST_CYCLE = timedelta(days=36525)
@@ -65,7 +68,8 @@ class VerifyReport:
     """What a verify did. `unusable` names destinations that could not be looked at, and why.
 
     `frozen` copies lie in an archive tier; `under_way` ones are just being written. `overdue`
-    ones were not read within the cycle, because the budget was too small.
+    ones were not read within the cycle, because the budget was too small. Of all `faults` so many
+    are `known` from an earlier verify, and were not read again by this one.
     """
 
     listed: int = 0
@@ -77,13 +81,14 @@ class VerifyReport:
     under_way: int = 0
     unread: int = 0
     overdue: int = 0
+    known: int = 0
     foreign: int = 0
     faults: dict[Fault, int] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong, as far as was looked."""
+        """Whether nothing is wrong, as far as was looked, and nothing is known to be."""
         return not (self.faults or self.foreign or self.unusable or self.overdue)
 
 
@@ -113,12 +118,14 @@ def verify(
         sources[name] = source
         on_progress(report)
     if not options.is_quick:
-        _Reading(archive, sources, options, report, on_progress).go()
+        reading = _Reading(archive, sources, options, report, on_progress)
+        reading.go()
         for name, source in sources.items():
             if source.away is not None:
                 report.unusable[name] = str(source.away)
-            else:
+            elif name in reading.finished:
                 standing.remember_verify(archive.index, name, started_at)
+    report.known = proofs.note_known(archive.index, names)
     report.faults = proofs.count_noted(archive.index)
     report.foreign = sum(
         standing.standing(archive.index, name).strays for name in sources.keys() - report.unusable
@@ -139,7 +146,7 @@ def open_source(archive: Archive, name: str, stopping: threading.Event) -> Sourc
 
 
 class _Reading:
-    """Reads what is due on some threads; judges and writes the results in this one."""
+    """Reads what is due on some threads; has the results judged, and writes them, in this one."""
 
     def __init__(
         self,
@@ -154,17 +161,25 @@ class _Reading:
         self._options = options
         self._report = report
         self._on_progress = on_progress
+        self.finished: frozenset[str] = frozenset()
+        self._read_at: set[str] = set()
         self._started_at = archive.clock()
+        self._judge = Judge(archive.index, sources)
         self._looks: list[Look] = []
         self._saved_at = time.monotonic()
 
     def go(self) -> None:
-        """Read all that is due, or as much as the budget allows."""
+        """Read all that is due, or as much as the budget allows.
+
+        Then `finished` names the destinations of which something was read, and all that was due.
+        """
         options, report, index = self._options, self._report, self._archive.index
         share = 1.0 if options.is_all else min(1.0, options.every / options.cycle)
         cycle = min(options.cycle, LONGEST_CYCLE)
         too_old = self._started_at + options.every - cycle
-        report.due, report.due_bytes = proofs.choose_due(index, self._sources, share, too_old)
+        report.due, report.due_bytes = proofs.choose_due(
+            index, self._sources, share, too_old, self._started_at + SKEW
+        )
         try:
             with closing(self._results()) as looks:
                 for look in looks:
@@ -173,6 +188,7 @@ class _Reading:
             self._save()  # also when it was stopped: the next verify goes on from there
         begun = report.due - report.unread
         report.overdue = proofs.count_overdue(index, begun, self._started_at - cycle)
+        self.finished = frozenset(self._read_at - proofs.unread_at(index, begun))
 
     def _results(self) -> Generator[Look]:
         yield from in_parallel(
@@ -196,82 +212,15 @@ class _Reading:
         if look.proof is not None:
             self._looks.append(look)
             self._report.read += 1
+            self._read_at.add(look.held.destination)
             self._report.read_bytes += look.proof.found.size_bytes if look.proof.found else 0
         if len(self._looks) >= BATCH or time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self._save()
         self._on_progress(self._report)
 
     def _save(self) -> None:
-        """Judge what was read, and write it; what looks wrong is first looked up again."""
+        """Judge what was read, and write it."""
         looks, self._looks = self._looks, []
         self._saved_at = time.monotonic()
-        right, wrong = list[Proof](), list[Look]()
-        for look in looks:
-            if look.proof is not None and self._is_right(look):
-                right.append(look.proof)
-            elif (again := self._look_again(look)) is not None:
-                wrong.append(again)
-        found = {one.proof.found for one in wrong if one.proof is not None}
-        contents = proofs.known_contents(
-            self._archive.index, {digest.sha256 for digest in found if digest is not None}
-        )
-        judged = (self._judge(look, contents) for look in wrong)
-        proofs.record(self._archive.index, [*right, *(one for one in judged if one is not None)])
-
-    def _is_right(self, look: Look) -> bool:
-        """Whether the bytes are the expected ones and, for a sidecar, what they say is known."""
-        if look.proof is None or look.proof.fault is not None:
-            return False
-        if not look.held.is_sidecar or not look.held.is_settled:
-            return True
-        if look.content is None:
-            return False
-        known = queries.load(self._archive.index, look.held.number)
-        return not names_other_files(look.content, known, self._held_with(look.held))
-
-    def _held_with(self, held: Held) -> set[str]:
-        """Name the assets of the same generation that the same destination has."""
-        return {
-            copy.asset_key
-            for copy in queries.copies(self._archive.index, held.number)
-            if copy.receipt.destination == held.destination
-        }
-
-    def _look_again(self, look: Look) -> Look | None:
-        """Look at a copy anew that was replaced since it was read; None when it is gone."""
-        again = proofs.load_again(self._archive.index, look.held)
-        if again is None:
-            return None
-        if (again.digest, again.stored_at) != (look.held.digest, look.held.stored_at):
-            return self._sources[again.destination].look(again)
-        return Look(again, look.proof and replace(look.proof, held=again), look.content)
-
-    def _judge(self, look: Look, contents: Contents) -> Proof | None:
-        """Name what is wrong with a copy; None when nothing can be said of it now."""
-        proof = look.proof
-        if proof is None or proof.found is None or self._is_right(look):
-            return proof
-        if self._is_under_way(look):
-            self._report.under_way += 1
-            return None
-        return replace(proof, fault=self._name(look, proof.found, contents))
-
-    def _is_under_way(self, look: Look) -> bool:
-        """Whether this is the new sidecar of a generation whose row still has to follow."""
-        if look.content is None or look.held.is_settled:
-            return False
-        generation = look.content.generation
-        return (generation.account, generation.id) == (look.held.account, look.held.generation_id)
-
-    def _name(self, look: Look, found: Digest, contents: Contents) -> Fault:
-        """Name what is wrong with a copy that could be read whole."""
-        held = look.held
-        is_other = found != held.digest
-        if is_other and contents.get(found.sha256, set()) - {(held.number, held.asset_key)}:
-            return Fault.SWAPPED
-        if look.content is not None:
-            known = queries.load(self._archive.index, held.number)
-            if says_other(look.content, known, self._held_with(held)):
-                return Fault.DISAGREES
-        is_short = found.size_bytes < held.digest.size_bytes
-        return Fault.TRUNCATED if is_short else Fault.DAMAGED
+        proofs.record(self._archive.index, self._judge.judge(looks))
+        self._report.under_way = self._judge.under_way

@@ -1,7 +1,8 @@
 """Holds a destination's listing against its copies: what is missing there, and what is foreign.
 
 The listing goes into a temporary table, in whatever order it comes, and SQLite joins it: memory
-stays flat for a million files. What a run beside us is just writing is not foreign.
+stays flat for a million files. What a run beside us is just writing is not foreign; a run writes
+no file for longer than `YOUNG`, so whatever is older is looked at, whoever waits for it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from datetime import datetime, timedelta
 from archiver import keys
 from archiver.index.database import Index
 from archiver.index.proofs import HELD_COLUMNS, PAGE_ROWS, Held, held_from
-from archiver.index.rows import stamp
+from archiver.index.rows import stamp, unstamp
 from archiver.model import Role, Stored
 
 OWN_FOLDER = ".archiver/"
 """The marker, and what was set aside, lie there: neither is a copy."""
 YOUNG = timedelta(hours=1)
-"""A file that has a name of the archive and no receipt may be on its way so long."""
+"""A file that the index does not know yet may be on its way so long."""
 _ROLES = "|".join(role.value for role in Role)
 _NUMBERED = re.compile(r"-\d{1,9}$")
 _WITH_ROLE = re.compile(rf"\.({_ROLES})(-\d{{1,9}})?$")
+
+
+def is_young(modified_at: datetime, now: datetime) -> bool:
+    """Tell whether a run may just be writing a file; one from the future is from a wrong clock."""
+    return abs(now - modified_at) <= YOUNG
 
 
 def begin(index: Index) -> None:
@@ -111,21 +117,24 @@ def _forgive(index: Index, now: datetime) -> None:
         )
         if not rows:
             return
-        young_since = stamp(now - YOUNG)
-        young = {str(row["path"]) for row in rows if str(row["modified_at"]) >= young_since}
+        young = {str(row["path"]) for row in rows if _is_young(row["modified_at"], now)}
         paths = [str(row["path"]) for row in rows]
         known = named(index, [*paths, *(path.removesuffix(keys.XMP_SUFFIX) for path in paths)])
-        unsettled = _unsettled(index, paths)
+        expected = known | awaited(index, young)
         forgiven = [
             path
             for path in paths
             if (path.endswith(keys.XMP_SUFFIX) and path.removesuffix(keys.XMP_SUFFIX) in known)
-            or (path in young and path in known)
-            or not unsettled.isdisjoint(_stems(path))
+            or (path in young and path in expected)
         ]
         with index.scratch() as db:
             db.conn.executemany("DELETE FROM listed WHERE path = ?", ([path] for path in forgiven))
         after = paths[-1]
+
+
+def _is_young(modified_at: object, now: datetime) -> bool:
+    moment = unstamp(str(modified_at))
+    return moment is not None and is_young(moment, now)
 
 
 def named(index: Index, paths: Collection[str]) -> set[str]:
@@ -148,14 +157,15 @@ def named(index: Index, paths: Collection[str]) -> set[str]:
     return found | {f"{row['stem']}{keys.SIDECAR_SUFFIX}" for row in generations}
 
 
-def _unsettled(index: Index, paths: Sequence[str]) -> set[str]:
-    """Tell which folded stems of these files belong to generations that a run still works on."""
+def awaited(index: Index, paths: Collection[str]) -> set[str]:
+    """Tell which of these files have a name of a generation that waits for its next try."""
     rows = index.rows(
         "SELECT stem_folded FROM generations WHERE next_try_at IS NOT NULL"
         " AND stem_folded IN (SELECT value FROM json_each(:stems))",
         {"stems": json.dumps(sorted({stem for path in paths for stem in _stems(path)}))},
     )
-    return {str(row["stem_folded"]) for row in rows}
+    unsettled = {str(row["stem_folded"]) for row in rows}
+    return {path for path in paths if not unsettled.isdisjoint(_stems(path))}
 
 
 def _stems(path: str) -> set[str]:

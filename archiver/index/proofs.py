@@ -38,6 +38,7 @@ CREATE TEMP TABLE findings (
     fault TEXT NOT NULL,
     found_bytes INTEGER,
     found_sha256 TEXT,
+    is_known INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (generation, key, destination)
 ) WITHOUT ROWID;
 """
@@ -48,16 +49,19 @@ HELD_COLUMNS = (
 _PLACE = "generation = :number AND key = :key AND destination = :destination"
 _DUE = """
 INSERT INTO due (generation, key, destination, size_bytes, moment)
-SELECT generation, key, destination, size_bytes, moment FROM (
-    SELECT generation, key, destination, size_bytes, fault,
-        COALESCE(proven_at, stored_at) AS moment,
+SELECT generation, key, destination, size_bytes,
+    CASE WHEN proof <= :now THEN proof WHEN stored_at <= :now THEN stored_at ELSE '' END AS moment
+FROM (
+    SELECT generation, key, destination, size_bytes, fault, stored_at,
+        COALESCE(proven_at, stored_at) AS proof,
         SUM(size_bytes) OVER (
             PARTITION BY destination ORDER BY COALESCE(proven_at, stored_at), generation, key
         ) - size_bytes AS bytes_before,
         SUM(size_bytes) OVER (PARTITION BY destination) AS bytes_in_all
     FROM copies WHERE destination IN (SELECT value FROM json_each(:names))
 ) AS c
-WHERE (fault IS NOT NULL OR bytes_before < bytes_in_all * :share OR moment <= :too_old)
+WHERE (fault IS NOT NULL OR bytes_before < bytes_in_all * :share
+        OR proof <= :too_old OR proof > :now)
     AND NOT EXISTS (SELECT 1 FROM findings f WHERE f.generation = c.generation
         AND f.key = c.key AND f.destination = c.destination AND f.fault = 'missing')
 ORDER BY fault IS NULL, moment, destination, generation, key
@@ -103,12 +107,16 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """One copy that was found wrong, with what may heal it: good copies, or the provider."""
+    """One copy that was found wrong, with what may heal it: good copies, or the provider.
+
+    `is_known` tells that an earlier look found it, and this one did not read it again.
+    """
 
     held: Held
     fault: Fault
     found_bytes: int | None
     found_sha256: str | None
+    is_known: bool
     good_at: tuple[str, ...]
     deadline_at: datetime | None
 
@@ -121,15 +129,20 @@ def begin(index: Index) -> None:
 
 
 def choose_due(
-    index: Index, destinations: Collection[str], share: float, too_old: datetime
+    index: Index, destinations: Collection[str], share: float, too_old: datetime, now: datetime
 ) -> tuple[int, int]:
     """Choose what is to be read, and count it: copies and bytes.
 
     That is what is known to be wrong, then what was proven longest ago: this share of the bytes
-    of each destination, and all that was proven at `too_old` or before. What was just found
-    missing is not: there is nothing to read.
+    of each destination, and all that was proven at `too_old` or before, or after `now`: by a
+    wrong clock, so it proves nothing. What was just found missing is not: there is nothing to read.
     """
-    values = {"names": json.dumps(sorted(destinations)), "share": share, "too_old": stamp(too_old)}
+    values = {
+        "names": json.dumps(sorted(destinations)),
+        "share": share,
+        "too_old": stamp(too_old),
+        "now": stamp(now),
+    }
     with index.scratch() as db:
         db.execute(_DUE, values)
     row: Mapping[str, Any] | None = index.row(
@@ -167,6 +180,16 @@ def count_overdue(index: Index, begun: int, too_old: datetime) -> int:
     )
     assert row is not None, "an aggregate always has a row"
     return int(row["many"])
+
+
+def unread_at(index: Index, begun: int) -> set[str]:
+    """Name the destinations that have copies which were chosen and not begun."""
+    rows = index.rows(
+        "SELECT DISTINCT destination FROM"
+        " (SELECT destination FROM due ORDER BY position LIMIT -1 OFFSET :begun)",
+        {"begun": begun},
+    )
+    return {str(row["destination"]) for row in rows}
 
 
 def load_again(index: Index, held: Held) -> Held | None:
@@ -222,7 +245,8 @@ def record(index: Index, proofs: Sequence[Proof]) -> None:
             if written.rowcount and proof.fault:
                 found = proof.found or Digest(size_bytes=0, sha256="")
                 db.execute(
-                    "INSERT INTO temp.findings VALUES"
+                    "INSERT INTO temp.findings"
+                    " (generation, key, destination, fault, found_bytes, found_sha256) VALUES"
                     " (:number, :key, :destination, :fault, :size_bytes, :sha256)",
                     {
                         **place,
@@ -233,18 +257,30 @@ def record(index: Index, proofs: Sequence[Proof]) -> None:
                 )
 
 
+def note_known(index: Index, destinations: Collection[str]) -> int:
+    """Add what earlier looks found and this one did not look at again, and count it."""
+    with index.scratch() as db:
+        return db.execute(
+            "INSERT OR IGNORE INTO temp.findings (generation, key, destination, fault, is_known)"
+            " SELECT generation, key, destination, fault, 1 FROM copies WHERE fault IS NOT NULL"
+            " AND destination IN (SELECT value FROM json_each(?))",
+            [json.dumps(sorted(destinations))],
+        ).rowcount
+
+
 def count_noted(index: Index) -> dict[Fault, int]:
-    """Count what this look found wrong."""
+    """Count what is wrong: what this look found, and what `note_known` has added."""
     rows = index.rows("SELECT fault, COUNT(*) AS many FROM findings GROUP BY fault ORDER BY fault")
     return {Fault(str(row["fault"])): int(str(row["many"])) for row in rows}
 
 
 def noted(index: Index) -> Iterator[Noted]:
-    """Name what this look found wrong, by destination and generation, page by page."""
+    """Name what `count_noted` counts, by destination and generation, page by page."""
     cursor: tuple[str, int, str] = ("", -1, "")
     while True:
         rows = index.rows(
             f"SELECT {HELD_COLUMNS}, g.deadline_at, f.fault, f.found_bytes, f.found_sha256,"
+            " f.is_known,"
             " (SELECT json_group_array(o.destination) FROM copies o"
             "  WHERE o.generation = c.generation AND o.key = c.key"
             "  AND o.destination <> c.destination AND o.fault IS NULL) AS good_at"
@@ -273,6 +309,7 @@ def _noted_from(row: Mapping[str, Any]) -> Noted:
         fault=Fault(row["fault"]),
         found_bytes=row["found_bytes"],
         found_sha256=row["found_sha256"],
+        is_known=bool(row["is_known"]),
         good_at=tuple(sorted(json.loads(row["good_at"]))),
         deadline_at=unstamp(row["deadline_at"]),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +18,17 @@ from archiver.actions.archive import Archive
 from archiver.actions.marker import check_marker
 from archiver.actions.rebuild import rebuild
 from archiver.actions.verify import VerifyOptions, VerifyReport, verify
-from archiver.actions.verifying.findings import findings
+from archiver.actions.verifying.findings import (
+    BY_A_NEWER,
+    BY_A_PERSON,
+    BY_A_RUN,
+    TAKEN_OVER,
+    findings,
+)
+from archiver.cli.standing import tell_faults
 from archiver.errors import CopyDamaged, CopyFrozen, DestinationUnavailable
 from archiver.index import Index, ledger, open_index, proofs
+from archiver.index.rows import stamp
 from archiver.index.standing import standing as read_standing
 from archiver.model import Digest, Fault, Generation, Kind, Media, Role, Status
 from archiver.secrets import SecretSource
@@ -186,6 +196,40 @@ def odd(index: Index) -> tuple[Archive, Odd]:
     return archive, destination
 
 
+def clock_of(archive: Archive) -> Clock:
+    """Name the clock of an archive, to set it."""
+    assert isinstance(archive.clock, Clock)
+    return archive.clock
+
+
+def expect_more(archive: Archive, *generation_ids: str) -> None:
+    """Make generations wait for another try, as they do while a destination is away."""
+    with archive.index.transaction() as db:
+        for generation_id in generation_ids:
+            db.execute(
+                "UPDATE generations SET next_try_at = ?, state = 'failed' WHERE id = ?",
+                [stamp(START), generation_id],
+            )
+
+
+def document_of(destination: Odd, number: int) -> dict[str, object]:
+    """Read what a sidecar says."""
+    found = json.loads(destination.files[f"farm/g{number:05}.json"][0])
+    assert isinstance(found, dict)
+    return found
+
+
+def sidecar_without_media(destination: Odd, number: int) -> bytes:
+    """Make a sidecar that names no files any more."""
+    return json.dumps({**document_of(destination, number), "media": []}).encode()
+
+
+def as_of_tomorrow(destination: Odd, number: int) -> bytes:
+    """Make the sidecar that a program of years from now would write."""
+    new = {"format": "archiver.sidecar/2", "colours": ["red"]}
+    return json.dumps({**document_of(destination, number), **new}, indent=2).encode()
+
+
 EVERYTHING = VerifyOptions(every=WEEK, cycle=CYCLE, is_all=True, concurrency=2)
 
 
@@ -225,19 +269,113 @@ def test_new_sidecar_that_the_index_does_not_know_yet_is_under_way(
 ) -> None:
     """Between the sidecar and the row of a run beside us the sidecar is whole and unknown."""
     archive, destination = odd
-    with archive.index.transaction() as db:
-        db.execute("UPDATE generations SET next_try_at = '2026' WHERE id = 'g00004'")
-    later = START + timedelta(days=1)
-    store(destination, 4, later)
+    expect_more(archive, "g00004")
+    store(destination, 4, START + timedelta(days=1))
     put(destination, "farm/g00004-2.png", [b"new"], "image/png")
+    clock_of(archive).now = datetime.now(UTC)
 
     report = look(archive, EVERYTHING)
 
     assert ({}, 0, 1) == (report.faults, report.foreign, report.under_way)
     with archive.index.transaction() as db:
-        db.execute("UPDATE generations SET next_try_at = NULL")
+        db.execute("UPDATE generations SET next_try_at = NULL, state = 'archived'")
     again = look(archive, EVERYTHING)
     assert ({Fault.DISAGREES: 1}, 1) == (again.faults, again.foreign)
+
+
+def test_what_waits_for_days_is_looked_at_like_everything_else(odd: tuple[Archive, Odd]) -> None:
+    """Only what is younger than an hour is under way: a destination may be away for a week."""
+    archive, destination = odd
+    expect_more(archive, "g00004", "g00005")
+    store(destination, 4, START + timedelta(days=1))
+    put(destination, "farm/g00004-9.png", [b"new"], "image/png")
+    put(destination, "farm/g00005.json", [sidecar_without_media(destination, 5)], "text/json")
+    clock_of(archive).now = datetime.now(UTC) + timedelta(hours=2)
+
+    quick = look(archive, replace(EVERYTHING, is_quick=True))
+    report = look(archive, EVERYTHING)
+
+    assert ({Fault.TRUNCATED: 1}, 1) == (quick.faults, quick.foreign)
+    assert ({Fault.DISAGREES: 2}, 1, 0) == (report.faults, report.foreign, report.under_way)
+    [stray] = [one for one in findings(archive, archive.names, START) if one.id is None]
+    assert ("farm/g00004-9.png", BY_A_RUN) == (stray.path, stray.heal)
+
+
+def test_file_from_the_future_is_not_under_way(odd: tuple[Archive, Odd]) -> None:
+    """A wrong clock at a destination exempts nothing for years."""
+    archive, destination = odd
+    expect_more(archive, "g00004")
+    store(destination, 4, START + timedelta(days=1))
+    assert clock_of(archive).now < datetime.now(UTC) - timedelta(hours=2)
+
+    report = look(archive, EVERYTHING)
+
+    assert ({Fault.DISAGREES: 1}, 0) == (report.faults, report.under_way)
+
+
+def test_sidecar_of_a_newer_archiver_is_called_too_new_and_not_damaged(
+    odd: tuple[Archive, Odd],
+) -> None:
+    """What this program cannot judge is not damaged; it stays known until it is updated."""
+    archive, destination = odd
+    for path in ("farm/g00004.json", "elsewhere/x.json"):
+        put(destination, path, [as_of_tomorrow(destination, 4)], "text/json")
+
+    report = look(archive, EVERYTHING)
+
+    assert ({Fault.TOO_NEW: 1}, 1, False) == (report.faults, report.foreign, report.is_clean)
+    assert {BY_A_NEWER} == {one.heal for one in findings(archive, archive.names, START)}
+    standing = read_standing(archive.index, "memory")
+    assert (1, 1, START) == (standing.at_fault, standing.too_new, standing.proven_since)
+    told = next(tell_faults([standing]))
+    assert "memory has 1 sidecar of a newer archiver: update this one" == told
+    assert {Fault.TOO_NEW: 1} == look(archive, replace(EVERYTHING, is_quick=True)).faults
+
+
+def test_only_a_sidecar_that_can_be_taken_over_is_said_to_be(odd: tuple[Archive, Odd]) -> None:
+    """What a stray is, is read in it: its name says nothing."""
+    archive, destination = odd
+    store(destination, 77, START)
+    put(destination, "notes.json", [b'{"mine": true}'], "text/json")
+    put(destination, "Thumbs.db", [b"?"], "text/plain")
+    with destination.read("farm/g00003.json") as chunks:
+        put(destination, "farm/copy.json", list(chunks), "text/json")
+
+    look(archive, EVERYTHING)
+
+    assert {
+        "Thumbs.db": BY_A_PERSON,
+        "farm/copy.json": BY_A_PERSON,
+        "farm/g00077.json": TAKEN_OVER,
+        "farm/g00077.png": BY_A_PERSON,
+        "notes.json": BY_A_PERSON,
+    } == {one.path: one.heal for one in findings(archive, archive.names, START)}
+
+
+def test_what_is_known_to_be_wrong_and_was_not_read_is_reported_as_known(
+    odd: tuple[Archive, Odd],
+) -> None:
+    """A listing, or a budget that was spent, takes nothing back of what a verify found."""
+    archive, destination = odd
+    body, written_at = destination.files["farm/g00002.png"]
+    destination.files["farm/g00002.png"] = (bytes(len(body)), written_at)
+    look(archive, EVERYTHING)
+    clock_of(archive).now += WEEK
+    verified_at = read_standing(archive.index, "memory").verified_at
+
+    for options in (
+        replace(EVERYTHING, is_quick=True),
+        replace(EVERYTHING, budget=timedelta(0)),
+    ):
+        report = look(archive, options)
+        [finding] = findings(archive, archive.names, START)
+
+        assert ({Fault.DAMAGED: 1}, 1, False) == (report.faults, report.known, report.is_clean)
+        assert ("farm/g00002.png", True) == (finding.path, finding.known)
+        assert verified_at == read_standing(archive.index, "memory").verified_at
+    again = look(archive, EVERYTHING)
+    assert ({Fault.DAMAGED: 1}, 0) == (again.faults, again.known)
+    assert clock_of(archive).now == read_standing(archive.index, "memory").verified_at
 
 
 def test_copy_that_is_replaced_while_it_is_read_is_looked_at_again(
@@ -292,7 +430,7 @@ def test_proof_of_a_copy_that_was_replaced_meanwhile_is_not_written(index: Index
     store(memory, 1, START)
     rebuild(index, memory, clock=clock)
     proofs.begin(index)
-    proofs.choose_due(index, ["memory"], 1.0, START)
+    proofs.choose_due(index, ["memory"], 1.0, START, START)
     [held, _] = proofs.due(index)
     with index.transaction() as db:
         db.execute("UPDATE copies SET sha256 = ?, proven_at = NULL", ["1" * 64])

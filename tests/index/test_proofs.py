@@ -26,7 +26,7 @@ def keep(index: Index, *destinations: str, generation_id: str = "g1") -> Known:
 def everything(index: Index, *destinations: str) -> list[Held]:
     """Choose all copies of these destinations."""
     proofs.begin(index)
-    proofs.choose_due(index, destinations, 1.0, LONG_AGO)
+    proofs.choose_due(index, destinations, 1.0, LONG_AGO, NOW)
     return list(proofs.due(index))
 
 
@@ -43,7 +43,7 @@ def names(chosen: list[Held]) -> list[tuple[str, str]]:
 def choose(index: Index, share: float, older_than_days: int) -> list[tuple[str, str]]:
     """Name what is due at the disk."""
     proofs.begin(index)
-    proofs.choose_due(index, ["disk"], share, NOW + older_than_days * DAY)
+    proofs.choose_due(index, ["disk"], share, NOW + older_than_days * DAY, NOW + 20 * DAY)
     return names(list(proofs.due(index)))
 
 
@@ -74,8 +74,24 @@ def test_what_is_known_to_be_wrong_is_due_first_and_what_is_missing_is_not_read(
     assert [("g2", ""), ("g2", "output/0")] == choose(index, 0, 0)
     proofs.begin(index)
     proofs.record(index, [found(held[3], Fault.MISSING)])
-    proofs.choose_due(index, ["disk"], 0, NOW)
+    proofs.choose_due(index, ["disk"], 0, NOW, NOW + 20 * DAY)
     assert [("g2", "")] == names(list(proofs.due(index)))
+
+
+def test_proof_from_a_wrong_clock_is_due_first_and_no_proof(index: Index) -> None:
+    """A clock that was years ahead puts no copy at the end of the rotation for so long."""
+    for number in (1, 2):
+        keep(index, "disk", generation_id=f"g{number}")
+    held = everything(index, "disk")
+    proofs.record(index, [found(one, days=5) for one in held])
+    proofs.record(index, [found(held[2], days=5000)])
+    assert "g2" == held[2].generation_id
+
+    assert [("g2", held[2].asset_key)] == choose(index, 0, 0)
+    assert 1 == proofs.count_overdue(index, 0, NOW)
+    with index.transaction() as db:
+        db.execute("UPDATE copies SET stored_at = proven_at")
+    assert ("g2", held[2].asset_key) == choose(index, 1, 0)[0]
 
 
 def test_overdue_is_what_was_not_begun_and_is_older_than_the_cycle(index: Index) -> None:
@@ -170,7 +186,7 @@ def test_stray_is_forgotten_when_it_is_gone(index: Index) -> None:
 
 
 def test_files_that_are_on_their_way_are_no_strays(index: Index) -> None:
-    """A file of a generation that waits for its next try, or a young one with a known name."""
+    """A young file of a generation that waits for its next try, or with a known name."""
     waiting = add(index, make("waiting"))
     one = keep(index, "vault", generation_id="g2")
     [file] = [asset.media for asset in one.assets if asset.media is not None]
@@ -178,8 +194,10 @@ def test_files_that_are_on_their_way_are_no_strays(index: Index) -> None:
 
     listing(index, *((path, 1) for path in paths), (file.path, 4), days=0)
     assert [] == strays(index)
-    listing(index, *((path, 1) for path in paths), (file.path, 4))
-    assert [file.path] == strays(index)
+    for days in (-2, 5000):
+        listing(index, *((path, 1) for path in paths), (file.path, 4), days=days)
+        assert sorted([file.path, *paths]) == strays(index)
+    assert set(paths) == census.awaited(index, [file.path, *paths])
     assert {file.path} == census.named(index, [file.path, "other.png"])
 
 

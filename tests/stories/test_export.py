@@ -287,6 +287,32 @@ def test_target_that_is_taken_stays_as_it_is(house: House) -> None:
     assert before == tree(target)
 
 
+@pytest.mark.parametrize("option", ["--to", "--tar"])
+def test_export_into_a_destination_is_refused(house: House, option: str) -> None:
+    """A bag there would be taken for the archive's own files; also its hidden part would."""
+    house.run("--limit", "2")
+    before = tree(house.disk)
+
+    done = house.archiver("export", option, house.disk / "some" / "bag")
+
+    assert 2 == done.exit_code
+    assert "inside the archive" in done.err
+    assert before == tree(house.disk)
+    assert not (house.disk / "some").exists()
+
+
+@pytest.mark.parametrize("name", [".tar", "..tar", "...tar"])
+def test_tar_file_without_a_name_is_refused(house: House, name: str) -> None:
+    """Its members would be unpacked at the root of the file system, or beside the bag."""
+    house.run("--limit", "2")
+
+    done = house.archiver("export", "--tar", house.folder / name)
+
+    assert 1 == done.exit_code
+    assert "names no bag" in done.err
+    assert not (house.folder / name).exists()
+
+
 def test_filters_and_ids_choose_as_in_restore(house: House) -> None:
     """What restore would give back with sidecars is what the payload holds."""
     house.run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,75 @@ def test_what_was_found_stays_known_until_it_is_right_again(archived: House) -> 
     (archived.disk / "stranger.txt").unlink()
     assert 0 == archived.archiver("verify").exit_code
     assert (0, 0) == tuple(status_of(archived, "disk")[name] for name in ("at_fault", "strays"))
+
+
+def test_known_damage_stays_reported_by_verifies_that_do_not_read_it(archived: House) -> None:
+    """A listing and a spent budget give no all-clear, and count as no verify."""
+    media, _ = names(archived)
+    (archived.disk / media[0]).write_bytes(flip((archived.disk / media[0]).read_bytes()))
+    assert 3 == archived.archiver("verify", "--all").exit_code
+    verified_at = status_of(archived, "disk")["verified_at"]
+
+    for arguments in (["--quick"], ["--all", "--budget", "0s"]):
+        told = archived.archiver("verify", *arguments)
+        found = archived.archiver("verify", *arguments, "--json")
+
+        assert (3, 3) == (told.exit_code, found.exit_code)
+        assert f"{media[0]} (known, not read again)" in told.out
+        assert "1 known before and not read again" in told.out
+        assert [(f"disk:{media[0]}", True)] == [
+            (f"{line['destination']}:{line['path']}", line["known"])
+            for line in found.lines
+            if "fault" in line
+        ]
+        assert not summary(found)["clean"]
+        assert verified_at == status_of(archived, "disk")["verified_at"]
+    elsewhere = archived.archiver("verify", "--quick", "--destination", "vault")
+    assert 0 == elsewhere.exit_code
+
+
+def test_files_of_strangers_are_a_persons_and_no_matter_of_a_drill(archived: House) -> None:
+    """What repair leaves alone is not called healed by it, and a drill restores what is ours."""
+    for name in ("Thumbs.db", "notes.json", "geminigen/2026.json"):
+        (archived.disk / name).write_bytes(b'{"title": "mine"}')
+
+    found = archived.archiver("verify")
+    drilled = archived.archiver("verify", "--drill", "--sample", "1000", "--json")
+
+    assert 3 == found.exit_code
+    assert 3 == found.out.count("cure: by a person: ")
+    assert "`archiver repair` heals" not in found.out + found.err
+    assert 0 == drilled.exit_code
+    assert [0, 0] == [line["failed"] for line in drilled.lines]
+    assert "run `archiver repair`" not in archived.archiver("status").out
+
+
+def test_what_was_captured_while_a_destination_is_away_is_verified(archived: House) -> None:
+    """Generations that wait for a third destination for days are proven at the other two."""
+    archived.destinations["attic"] = 'type = "local"\npath = "attic"'
+    (archived.folder / "attic").write_text("a file where a folder should be")
+    archived.simulator.world.add("oxen")
+    before = tree(archived.disk)
+    archived.run()
+    [path] = [one for one in tree(archived.disk) if one.endswith(".json") and one not in before]
+    [image, *_] = sorted(tree(archived.disk).keys() - before.keys() - {path})
+    stray = f"{path.removesuffix('.json')}-9.png"
+    long_ago = time.time() - 9 * 86400
+    for folder in (archived.disk, archived.folder / "vault"):
+        document = json.loads((folder / path).read_text())
+        (folder / path).write_text(json.dumps({**document, "media": []}))
+        (folder / stray).write_bytes((folder / image).read_bytes())
+        for one in (path, stray):
+            os.utime(folder / one, (long_ago, long_ago))
+
+    found = archived.archiver("verify", "--all", "--json")
+
+    assert 3 == found.exit_code
+    assert {
+        f"{name}:{one}": fault
+        for name in ("disk", "vault")
+        for one, fault in ((path, "disagrees"), (stray, "foreign"))
+    } == findings(found)
 
 
 def test_when_every_copy_is_bad_the_provider_is_named_while_it_can_help(house: House) -> None:

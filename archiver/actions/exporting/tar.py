@@ -23,24 +23,36 @@ from typing import IO
 from archiver.actions.exporting.part import NAME, open_part, open_room, publish
 from archiver.actions.exporting.tags import PAYLOAD_FOLDER
 from archiver.actions.restore import Wanted
-from archiver.errors import CopyDamaged
+from archiver.errors import ArchiverError, CopyDamaged
 from archiver.storage.base import READ_BYTES
 from archiver.storage.local.files import os_errors
 
 WORKERS = 4
 _FILE_MODE = 0o644
-_TAR_NAME = "bag.tar"
+_SUFFIX = ".tar"
+_TAR_NAME = f"bag{_SUFFIX}"
 _INBOX_FOLDER = "inbox"
 
 
+def make_bag_name(target: Path) -> str:
+    """Name the directory inside a tar file after it; raises ArchiverError when that names none.
+
+    Of ".tar" nothing is left, and of "...tar" the parent: its files would go anywhere but there.
+    """
+    name = target.name.removesuffix(_SUFFIX)
+    if not name.strip("."):
+        raise ArchiverError(f"{target} names no bag: give the file a name before {_SUFFIX}")
+    return name
+
+
 @contextmanager
-def open_tar_file(target: Path) -> Iterator[TarBag]:
-    """Open a bag whose tar file appears at `target` when the block ends well."""
+def open_tar_file(target: Path, name: str) -> Iterator[TarBag]:
+    """Open a bag called `name` whose tar file appears at `target` when the block ends well."""
     with open_part(target, "tar") as part:
         try:
             shutil.rmtree(part / _INBOX_FOLDER, ignore_errors=True)  # of a killed one
             with os_errors(NAME, str(target)), (part / _TAR_NAME).open("wb") as stream:
-                bag = TarBag(stream, target.name.removesuffix(".tar"), part / _INBOX_FOLDER)
+                bag = TarBag(stream, name, part / _INBOX_FOLDER)
                 yield bag
                 bag.finish()
                 os.fsync(stream.fileno())

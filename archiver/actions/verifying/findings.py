@@ -1,4 +1,8 @@
-"""What a verify found wrong, one by one, each with what would heal it (promise 7)."""
+"""What a verify found wrong, one by one, each with what would heal it (promise 7).
+
+What is said of a file that no copy accounts for is what `repairing/strays.py` would do with it,
+so a sidecar among them is read first: a stranger's file may have any name.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from itertools import islice
 
 from archiver import keys
 from archiver.actions.archive import Archive
-from archiver.index import census, faults, proofs
+from archiver.actions.rebuild import make_adoptable, read_sidecar
+from archiver.errors import CopyDamaged, CopyMissing, DestinationError, SidecarTooNew
+from archiver.index import census, faults, proofs, queries
 from archiver.index.faults import Stray
 from archiver.index.proofs import Noted
 from archiver.model import Fault
@@ -18,13 +24,18 @@ from archiver.units import format_time
 BATCH = 500
 TAKEN_OVER = "taken over into the index, when it proves right"
 FROM_INDEX = "written anew from the index"
-BY_A_PERSON = "a person: it is no file of the archive, and it is left alone"
+BY_A_PERSON = "by a person: no file of the archive, so repair leaves it alone; remove or move it"
+BY_A_NEWER = "by nobody: a newer archiver wrote it; update archiver"
+BY_A_RUN = "by the next run, if it writes this file; else by a person: remove or move it"
 NOTHING = "nothing here can: no good copy is left, and the provider's deadline is past"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One wrong copy, or one file that no copy accounts for (which has no generation)."""
+    """One wrong copy, or one file that no copy accounts for (which has no generation).
+
+    A `known` one was found by an earlier verify, and this one did not read it again.
+    """
 
     destination: str
     account: str | None
@@ -37,6 +48,7 @@ class Finding:
     found_size: int | None
     found_sha256: str | None
     heal: str
+    known: bool = False
 
 
 def findings(archive: Archive, destinations: Collection[str], now: datetime) -> Iterator[Finding]:
@@ -45,9 +57,13 @@ def findings(archive: Archive, destinations: Collection[str], now: datetime) -> 
         yield _of_copy(noted, archive, now)
     strays = faults.strays(archive.index, destinations)
     while batch := list(islice(strays, BATCH)):
-        named = census.named(archive.index, [stray.path for stray in batch])
+        paths = [stray.path for stray in batch]
+        named, awaited = census.named(archive.index, paths), census.awaited(archive.index, paths)
         for stray in batch:
-            yield _of_stray(stray, stray.path in named)
+            heal = _heal_stray(archive, stray, stray.path in named)
+            if heal == BY_A_PERSON and stray.path in awaited:
+                heal = BY_A_RUN
+            yield _of_stray(stray, heal)
 
 
 def _of_copy(noted: Noted, archive: Archive, now: datetime) -> Finding:
@@ -64,10 +80,13 @@ def _of_copy(noted: Noted, archive: Archive, now: datetime) -> Finding:
         found_size=noted.found_bytes,
         found_sha256=noted.found_sha256,
         heal=_heal(noted, archive, now),
+        known=noted.is_known,
     )
 
 
 def _heal(noted: Noted, archive: Archive, now: datetime) -> str:
+    if noted.fault is Fault.TOO_NEW:
+        return BY_A_NEWER
     if noted.held.is_sidecar:
         return FROM_INDEX
     good_at = [name for name in noted.good_at if name in archive.names]
@@ -80,9 +99,28 @@ def _heal(noted: Noted, archive: Archive, now: datetime) -> str:
     return NOTHING
 
 
-def _of_stray(stray: Stray, is_named: bool) -> Finding:
-    """What has a name of the archive, or of a sidecar, may be ours all the same."""
-    may_be_ours = is_named or stray.path.endswith(keys.SIDECAR_SUFFIX)
+def _heal_stray(archive: Archive, stray: Stray, is_named: bool) -> str:
+    """What has a name of the archive, or is a sidecar of what is unknown, may be ours after all."""
+    if not stray.path.endswith(keys.SIDECAR_SUFFIX):
+        return TAKEN_OVER if is_named else BY_A_PERSON
+    destination = archive.destinations[stray.destination]
+    try:
+        read = read_sidecar(destination, stray.path)
+        make_adoptable(destination.name, read, archive.clock())
+    except SidecarTooNew:
+        return BY_A_NEWER
+    except (CopyDamaged, CopyMissing, ValueError, OverflowError):
+        return BY_A_PERSON
+    except DestinationError as error:
+        return f"not known yet, as it cannot be read: {error}"
+    theirs = read.content.generation
+    for known in queries.by_id(archive.index, theirs.id, theirs.account):
+        is_in_place = stray.path == keys.make_sidecar_key(known.stem)
+        return TAKEN_OVER if is_in_place else BY_A_PERSON
+    return TAKEN_OVER
+
+
+def _of_stray(stray: Stray, heal: str) -> Finding:
     return Finding(
         destination=stray.destination,
         account=None,
@@ -94,5 +132,5 @@ def _of_stray(stray: Stray, is_named: bool) -> Finding:
         expected_sha256=None,
         found_size=stray.size_bytes,
         found_sha256=None,
-        heal=TAKEN_OVER if may_be_ours else BY_A_PERSON,
+        heal=heal,
     )

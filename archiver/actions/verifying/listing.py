@@ -51,12 +51,16 @@ def _judge(
         size_bytes = None if stored is None else stored.size_bytes
         if again is None or size_bytes == again.digest.size_bytes:
             return None
-        if again.is_sidecar and not again.is_settled and stored is not None:
+        is_young = stored is not None and census.is_young(stored.modified_at, archive.clock())
+        if is_young and again.is_sidecar and not again.is_settled:
             return None  # written, and not yet in the index: reading it tells more
         held = again
+    fault = _name(size_bytes, held.digest.size_bytes)
+    if size_bytes is not None and held.is_sidecar and source.look(held).is_too_new:
+        fault = Fault.TOO_NEW  # a newer archiver says more, so the size alone says nothing
     return Proof(
         held=held,
-        fault=_name(size_bytes, held.digest.size_bytes),
+        fault=fault,
         found=None if size_bytes is None else Digest(size_bytes=size_bytes, sha256=""),
         looked_at=archive.clock(),
     )

@@ -21,7 +21,9 @@ from archiver.errors import (
     DestinationError,
     DestinationUnavailable,
     Interrupted,
+    SidecarTooNew,
 )
+from archiver.index import census
 from archiver.index.proofs import Held, Proof
 from archiver.model import Digest, Fault
 from archiver.storage.base import Destination
@@ -31,13 +33,15 @@ from archiver.storage.base import Destination
 class Look:
     """What was seen of one copy; `proof` is None where nothing could be: away, or frozen.
 
-    `content` is what a sidecar says, when it can be read as one.
+    `content` is what a sidecar says, when it can be read as one; one that `is_too_new` can be read
+    by a newer archiver only.
     """
 
     held: Held
     proof: Proof | None = None
     content: sidecar.Sidecar | None = None
     is_frozen: bool = False
+    is_too_new: bool = False
 
 
 class Source:
@@ -75,6 +79,14 @@ class Source:
                     return Look(held, self._prove(held, Fault.MISSING, None))
         return Look(held, self._prove(held, Fault.UNREADABLE, None))
 
+    def is_young(self, path: str) -> bool:
+        """Tell whether a run may just be writing a file, or nothing can be said of it now."""
+        try:
+            stored = self.destination.stat(path)
+        except DestinationError:
+            return not self._answers()
+        return stored is not None and census.is_young(stored.modified_at, self._clock())
+
     def _answers(self) -> bool:
         try:
             self.check()
@@ -94,8 +106,15 @@ class Source:
                     body += chunk
         found = Digest(size_bytes=size_bytes, sha256=sha256.hexdigest())
         fault = None if found == held.digest else Fault.DAMAGED
-        content = _decode(bytes(body), held.path) if held.is_sidecar else None
-        return Look(held, self._prove(held, fault, found), content)
+        proof = self._prove(held, fault, found)
+        if not held.is_sidecar:
+            return Look(held, proof)
+        try:
+            return Look(held, proof, sidecar.decode(bytes(body), held.path))
+        except SidecarTooNew:
+            return Look(held, proof, is_too_new=True)
+        except CopyDamaged:
+            return Look(held, proof)
 
     def _prove(self, held: Held, fault: Fault | None, found: Digest | None) -> Proof:
         return Proof(held=held, fault=fault, found=found, looked_at=self._clock())
@@ -104,10 +123,3 @@ class Source:
         """Raise Interrupted when somebody asked the program to stop."""
         if self._stopping.is_set():
             raise Interrupted("stopped; what was proven so far is written down")
-
-
-def _decode(body: bytes, path: str) -> sidecar.Sidecar | None:
-    try:
-        return sidecar.decode(body, path)
-    except CopyDamaged:
-        return None
