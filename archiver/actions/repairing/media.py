@@ -81,7 +81,7 @@ def _heal_by_copying(
     means: Means, known: Known, copy: Copy, media: Media, others: list[Copy]
 ) -> Repaired | None:
     """Copy the file from where a good one is: in its own place elsewhere, or in a wrong one."""
-    target = SettingAside(means.target(copy.receipt.destination), means.now)
+    target = SettingAside(means.target(copy.receipt.destination), means.now, means.quarantine)
     found = _copy_from_others(means, media, target, others)
     if found is None:
         found = copy_misplaced(means, media, target)
@@ -89,8 +89,6 @@ def _heal_by_copying(
         return None
     receipt, source = found
     aside = target.aside.get(media.path)
-    if aside is not None:
-        means.quarantine.note(means.source(target.name), aside)
     describe_beside(means.archive, means.source(target.name), known.generation, media)
     placed = Placed(asset_key=copy.asset_key, receipt=receipt)
     faults.record_placed(means.archive.index, known.number, [placed])

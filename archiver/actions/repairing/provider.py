@@ -52,8 +52,6 @@ def fetch_again(
         reason = done.missing.reason if done.missing is not None else "no reason was given"
         return f"its provider does not give it: {reason}"
     aside = place.aside.get(media.path)
-    if aside is not None:
-        means.quarantine.note(means.source(place.name), aside)
     name = known.generation.provider
     if done.media.digest == media.digest:
         placed = [Placed(asset_key=copy.asset_key, receipt=one) for one in done.receipts]
@@ -78,7 +76,7 @@ def _make_place(means: Means, copy: Copy, media: Media, unknown: Sequence[str]) 
                 f"it now gives {describe(digest)}, and {', '.join(unknown)} may hold a good copy"
             )
 
-    return SettingAside(means.target(copy.receipt.destination), means.now, permit)
+    return SettingAside(means.target(copy.receipt.destination), means.now, means.quarantine, permit)
 
 
 def _download(

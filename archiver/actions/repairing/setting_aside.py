@@ -28,12 +28,19 @@ class SettingAside:
     `trouble` is what the destination itself last refused: then no other source would help.
     """
 
-    def __init__(self, destination: Destination, now: datetime, permit: Permit | None = None):
+    def __init__(
+        self,
+        destination: Destination,
+        now: datetime,
+        quarantine: Quarantine,
+        permit: Permit | None = None,
+    ) -> None:
         self.name = destination.name
         self.aside: dict[str, str] = {}
         self.trouble: DestinationError | None = None
         self._destination = destination
         self._now = now
+        self._quarantine = quarantine
         self._permit = permit
 
     def begin(self, key: str, media_type: str) -> _Upload:
@@ -51,11 +58,16 @@ class SettingAside:
             raise
 
     def make_room(self, key: str, digest: Digest) -> None:
-        """Set aside what is under a key, when it may be replaced by this file."""
+        """Set aside what is under a key, when it may be replaced by this file.
+
+        From then on others may look for it there: it may be the file that they lack.
+        """
         if self._permit is not None:
             self._permit(key, digest)
         with self.watching():
             aside = keep_aside(self._destination, key, self._now)
+            if aside is not None:
+                self._quarantine.note(self._destination, aside)
         if aside is not None:
             self.aside[key] = aside
 

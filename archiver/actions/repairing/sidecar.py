@@ -49,7 +49,7 @@ def heal_sidecar(means: Means, known: Known, copy: Copy) -> Repaired:
     if reason is not None:
         return tell(known, copy, Outcome.REFUSED, message=reason)
     document, origin = find_document(means, known, copy)
-    place = SettingAside(means.target(source.name), means.now)
+    place = SettingAside(means.target(source.name), means.now, means.quarantine)
     receipt = put(place, key, [document], sidecar.MEDIA_TYPE)
     placed = Placed(asset_key=SIDECAR, receipt=receipt)
     faults.record_placed(means.archive.index, known.number, [placed])
