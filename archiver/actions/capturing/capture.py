@@ -77,6 +77,24 @@ def capture(
     if more is not None:
         known = _fetch_all(archive, account, engine, more, number, progress)
     _catch_up(archive, known, progress)
+    return _end(archive, known, progress)
+
+
+def _end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
+    """Conclude a try; nothing is called lost before the sidecars that are there were read.
+
+    The index may be a backup that is older than the archive: what it lacks can be safe, and its
+    sidecar would be replaced by one that knows less.
+    """
+    is_loss = any(one.state is State.LOST for one in progress.missing.values())
+    if is_loss or has_vanished(known):
+        try:
+            known = adopt_committed(archive, known)
+        except (DestinationError, ValueError) as error:
+            return _give_up(archive, known, progress, error)
+        for asset in known.assets:
+            if asset.media is not None:
+                progress.missing.pop(asset.asset.key, None)
     return conclude(archive, known, progress)
 
 
@@ -213,4 +231,4 @@ def _bury(archive: Archive, known: Known, progress: Progress, lost: Lost) -> Cap
     """Write down that all that was still to be fetched is gone; the sidecar keeps the prompt."""
     for asset in _to_fetch(known):
         progress.missing[asset.asset.key] = lost.of(asset.asset, archive.clock())
-    return conclude(archive, known, progress)
+    return _end(archive, known, progress)

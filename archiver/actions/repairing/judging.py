@@ -116,6 +116,30 @@ def why_kept(means: Means, known: Known, copy: Copy) -> str | None:
     )
 
 
+def told_otherwise(means: Means, known: Known, copy: Copy) -> str | None:
+    """Name a destination whose sidecar is not the one that the index recorded there, and differs.
+
+    Then the index may be the older one, and its words are written nowhere for the time being.
+    """
+    for other in queries.copies(means.archive.index, known.number):
+        name = other.receipt.destination
+        is_same_place = name == copy.receipt.destination
+        if not other.is_sidecar or is_same_place or name not in means.archive.destinations:
+            continue
+        try:
+            there = read_sidecar(means.source(name), other.receipt.key)
+            is_rot = _is_one_bit_off(means, known, other, there)
+        except DestinationError:
+            continue  # what cannot be read says nothing
+        is_recorded = there.digest == other.receipt.digest
+        if is_rot or is_recorded or not is_of(known, there.content):
+            continue
+        is_about_ours = not names_other_files(there.content, known, _kept(known))
+        if names_more(known, there) or (is_about_ours and says_other(there.content, known, set())):
+            return name
+    return None
+
+
 def guarded(means: Means, known: Known) -> frozenset[str]:
     """Name the destinations whose sidecar of this generation may not be written now."""
     found = set()

@@ -16,7 +16,7 @@ from archiver.actions.capturing.commit import Progress, make_document
 from archiver.actions.copying import holds, prove
 from archiver.actions.rebuild import ReadSidecar, read_sidecar
 from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
-from archiver.actions.repairing.judging import is_of, names_more, why_kept
+from archiver.actions.repairing.judging import is_of, names_more, told_otherwise, why_kept
 from archiver.actions.repairing.setting_aside import SettingAside
 from archiver.actions.verifying.sidecar import names_other_files
 from archiver.errors import CopyDamaged, CopyMissing, DestinationError
@@ -49,6 +49,13 @@ def heal_sidecar(means: Means, known: Known, copy: Copy) -> Repaired:
     if reason is not None:
         return tell(known, copy, Outcome.REFUSED, message=reason)
     document, origin = find_document(means, known, copy)
+    witness = told_otherwise(means, known, copy) if origin == INDEX else None
+    if witness is not None:
+        why = (
+            f"the sidecar at {witness} says something else than the index, which may be the older "
+            "one: nothing is written here until that is settled"
+        )
+        return tell(known, copy, Outcome.REFUSED, message=why)
     place = SettingAside(means.target(source.name), means.now, means.quarantine)
     receipt = put(place, key, [document], sidecar.MEDIA_TYPE)
     placed = Placed(asset_key=SIDECAR, receipt=receipt)
