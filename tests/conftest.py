@@ -69,6 +69,8 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
 @pytest.fixture(scope="session")
 def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
     """Start a whole Ceph with its S3 gateway; only root can."""
+    if os.environ.get("ARCHIVER_TORTURE", "") != "all":
+        pytest.skip("a Ceph takes its time: only under ARCHIVER_TORTURE=all")
     require("ceph", can_run_ceph(), f"there is no root, or not all of {', '.join(PROGRAMS)}")
     server = Ceph(tmp_path_factory.mktemp("ceph"))
     try:
