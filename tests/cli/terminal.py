@@ -10,14 +10,23 @@ import sys
 from tests.stories.house import House
 
 
-def on_terminal(house: House, *arguments: str, columns: int = 80, **environment: str) -> str:
-    """Run a command line in a process of its own; return what stands on the screen."""
+def on_terminal(
+    house: House,
+    *arguments: str,
+    columns: int = 80,
+    shows_messages: bool = False,
+    **environment: str,
+) -> str:
+    """Run a command line in a process of its own; return what stands on the screen.
+
+    That is its stdout, and with `shows_messages` stderr as well.
+    """
     house.write_config()
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "archiver", "-c", str(house.config_path), *arguments],
         stdout=theirs,
-        stderr=subprocess.DEVNULL,
+        stderr=theirs if shows_messages else subprocess.DEVNULL,
         env={**os.environ, "COLUMNS": str(columns), **environment},
     )
     os.close(theirs)
