@@ -372,7 +372,7 @@ def test_files_that_the_api_itself_serves_count_against_its_budget(home: Househo
 
 def test_slow_store_holds_the_others_up_for_so_long_and_no_longer(home: Household) -> None:
     """It is left out while something is to be fetched, and caught up from the good copy."""
-    for number in range(30):
+    for number in range(18):
         home.add("box", age=timedelta(minutes=number))
     with small_store() as store:
         store.mood = "dawdles"
@@ -381,13 +381,13 @@ def test_slow_store_holds_the_others_up_for_so_long_and_no_longer(home: Househol
 
         summary = home.run()
 
-        assert 30 == len(media_tree(home.folder / "disk"))
+        assert 18 == len(media_tree(home.folder / "disk"))
         assert "slower than disk" in summary.destinations_failed["vault"]
-        assert 30 == home.simulator.requests.count("media")
+        assert 18 == home.simulator.requests.count("media")
         store.mood = "works"
         assert 0 == home.run(retries_now=True).exit_code
-        assert 30 == home.simulator.requests.count("media")
-        assert 30 == sum(name.endswith(".png") for name in store.objects)
+        assert 18 == home.simulator.requests.count("media")
+        assert 18 == sum(name.endswith(".png") for name in store.objects)
 
 
 def test_what_dead_uploads_left_is_cleaned_by_a_run(home: Household) -> None:
