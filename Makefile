@@ -29,7 +29,7 @@ bench: $(VENV)/dev.installed                 ## measure against peers (docs/perf
 
 lock:                                        ## pin the requirements again (needs uv)
 	uv pip compile $(LOCK) --extra demo --extra build -o requirements/run.txt pyproject.toml
-	uv pip compile $(LOCK) --extra demo --extra build --group dev -o requirements/dev.txt pyproject.toml
+	uv pip compile $(LOCK) --extra demo --extra build --extra apprise --group dev -o requirements/dev.txt pyproject.toml
 
 ONLY := tests/storage tests/torture tests/drills
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url

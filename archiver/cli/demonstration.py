@@ -22,7 +22,8 @@ from archiver.errors import ArchiverError
 from archiver.index import queries
 from archiver.model import Role, State
 from archiver.units import format_size
-from archiver.wiring import open_archive, run_lock, run_options
+from archiver.wiring.archive import open_archive, run_lock
+from archiver.wiring.running import run_options
 
 HEAD = "# made by `archiver demo`; its providers live only while the demo runs\n"
 ACCOUNTS = {"studio": "geminigen", "farm": "oxen", "lips": "sync", "box": "neuralbox"}

@@ -22,7 +22,7 @@ from archiver.config import Config
 from archiver.errors import ArchiverError
 from archiver.index import Index, captured, ledger, open_temporary_index, queries
 from archiver.index.database import copy_into, index_path
-from archiver.wiring import open_accounts
+from archiver.wiring.accounts import open_accounts
 
 
 @dataclass(slots=True, kw_only=True)

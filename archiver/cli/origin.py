@@ -65,7 +65,7 @@ def open_origin(
 
 
 def _open_config(config: Config, stack: ExitStack) -> Origin:
-    from archiver.wiring import open_archive
+    from archiver.wiring.archive import open_archive
 
     archive = stack.enter_context(open_archive(config))
     return Origin(archive.index, archive.destinations, config.accounts)

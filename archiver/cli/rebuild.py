@@ -35,7 +35,7 @@ def command(settings: Settings, source: str, endpoint_url: str | None, as_json: 
     """
     from archiver.actions.running.prepare import rebuild_from
     from archiver.index import ledger
-    from archiver.wiring import open_archive, run_lock
+    from archiver.wiring.archive import open_archive, run_lock
 
     config = settings.load()
     started_at = time.monotonic()

@@ -92,7 +92,8 @@ def _opened(
     from archiver.actions.repairing.finding import Means
     from archiver.actions.running.prepare import prepare_places
     from archiver.index.queries import Filters
-    from archiver.wiring import open_archive, open_engine, run_lock
+    from archiver.wiring.archive import open_archive, run_lock
+    from archiver.wiring.running import open_engine
 
     with ExitStack() as stack:
         if not dry_run:
@@ -131,7 +132,7 @@ def _make_opener(
 ) -> Callable[[str], Account | None]:
     """Make what opens an account when it is first needed: most repairs need no key at all."""
     from archiver.index import ledger
-    from archiver.wiring import open_accounts
+    from archiver.wiring.accounts import open_accounts
 
     lock, opened = threading.Lock(), dict[str, "Account | None"]()
 

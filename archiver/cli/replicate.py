@@ -101,7 +101,7 @@ def _show_lacking(
     as_json: bool,
 ) -> int:
     from archiver.index.lacking import count_lacking
-    from archiver.wiring import open_archive
+    from archiver.wiring.archive import open_archive
 
     with open_archive(config) as archive:
         check_accounts(archive.index, filters.accounts, config.accounts)
@@ -133,7 +133,7 @@ def _replicate(
     from archiver.actions.replicate import replicate
     from archiver.actions.running.prepare import prepare_places
     from archiver.index.lacking import count_lacking
-    from archiver.wiring import open_archive, run_lock
+    from archiver.wiring.archive import open_archive, run_lock
 
     done = _Done()
     with run_lock(config.archive.state_dir, wait=wait_lock), open_archive(config) as archive:

@@ -49,7 +49,8 @@ def command(
     was lost, 12 when a provider refuses its key.
     """
     from archiver.cli.running import describe, pass_over, print_summary, still_due
-    from archiver.wiring import open_archive, run_lock, run_options
+    from archiver.wiring.archive import open_archive, run_lock
+    from archiver.wiring.running import run_options
 
     config = settings.load()
     check_configured(accounts, config.accounts)

@@ -18,7 +18,8 @@ from archiver.config import Config
 from archiver.index import Index, ledger
 from archiver.model import State
 from archiver.units import format_size
-from archiver.wiring import open_accounts, open_engine
+from archiver.wiring.accounts import open_accounts
+from archiver.wiring.running import open_engine
 
 
 def pass_over(

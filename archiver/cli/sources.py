@@ -64,7 +64,7 @@ def open_source(
     Raises ArchiveMissing when nothing is there, DestinationForbidden when the keys are refused.
     """
     from archiver.storage.urls import open_url
-    from archiver.wiring import require_destination
+    from archiver.wiring.archive import require_destination
 
     if config is not None and source in config.destinations:
         _require_folder(str(getattr(config.destinations[source], "path", ".")))

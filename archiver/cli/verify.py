@@ -82,7 +82,7 @@ def command(
     `archiver repair` heals it. A run may go on meanwhile.
     """
     from archiver.actions.verify import VerifyOptions
-    from archiver.wiring import open_archive, run_lock
+    from archiver.wiring.archive import open_archive, run_lock
 
     if (quick, is_all, drill).count(True) > 1 or (budget is not None and (quick or drill)):
         raise click.UsageError(

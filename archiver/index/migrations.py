@@ -5,7 +5,8 @@ row number of a generation and joins the tables; (account, id) is its identity. 
 due when `next_try_at` is set and past, whatever its state; it `is_secured` when no file is left
 to be fetched from the provider. A copy was last read back, and found
 right, at `proven_at`; `fault` is what was wrong when it was looked at since. `strays` are files
-at a destination that no copy accounts for.
+at a destination that no copy accounts for. `jobs` remember when verify and drill were last tried;
+`counters` only ever grow, for metrics.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ CREATE TABLE accounts (
     last_sweep_at TEXT,
     last_success_at TEXT,
     last_error TEXT,
+    last_exit_code INTEGER NOT NULL DEFAULT 0,
+    shrunk_from INTEGER,
     provider_total INTEGER,
     usual_total INTEGER NOT NULL DEFAULT 0,
     retention_seconds REAL,
@@ -150,6 +153,21 @@ CREATE TABLE runs (
     exit_code INTEGER,
     summary TEXT
 );
+
+CREATE TABLE jobs (
+    name TEXT PRIMARY KEY,
+    tried_at TEXT NOT NULL,
+    succeeded_at TEXT,
+    error TEXT
+);
+
+CREATE TABLE counters (
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    value INTEGER NOT NULL,
+    PRIMARY KEY (name, subject, reason)
+) WITHOUT ROWID;
 """
 
 

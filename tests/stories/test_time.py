@@ -21,7 +21,9 @@ from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import State
 from archiver.simulator import Recipe, Simulator, faults
 from archiver.simulator.item import Item
-from archiver.wiring import open_accounts, open_archive, open_engine, run_options
+from archiver.wiring.accounts import open_accounts
+from archiver.wiring.archive import open_archive
+from archiver.wiring.running import open_engine, run_options
 from tests.conftest import require
 from tests.stories.house import ACCOUNTS, id_of, media_tree
 from tests.stories.small_store import small_store

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from archiver.wiring import run_lock
+from archiver.wiring.archive import run_lock
 from tests.servers import SeaweedFS
 from tests.stories.house import House, Result, media_tree, tree
 

@@ -21,7 +21,9 @@ from archiver.config import load_config
 from archiver.errors import DestinationError
 from archiver.simulator import Recipe, Simulator
 from archiver.simulator.item import Item
-from archiver.wiring import open_accounts, open_archive, open_engine, run_lock, run_options
+from archiver.wiring.accounts import open_accounts
+from archiver.wiring.archive import open_archive, run_lock
+from archiver.wiring.running import open_engine, run_options
 from tests.stories.house import ACCOUNTS, expected_hashes, id_of, media_tree, sidecars
 
 _One = TypeVar("_One")

@@ -29,7 +29,9 @@ from archiver.model import State
 from archiver.simulator import Recipe, Simulator, faults
 from archiver.simulator.faults import Scripted
 from archiver.simulator.item import Item
-from archiver.wiring import open_accounts, open_archive, open_engine, run_options
+from archiver.wiring.accounts import open_accounts
+from archiver.wiring.archive import open_archive
+from archiver.wiring.running import open_engine, run_options
 
 BEGINNING = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -24,7 +24,7 @@ import pytest
 from archiver.actions.rebuild import rebuild
 from archiver.actions.running.prepare import prepare
 from archiver.config import load_config
-from archiver.wiring import open_archive
+from archiver.wiring.archive import open_archive
 from tests.servers import SeaweedFS
 from tests.stories.hand_made import files_of, make, write
 from tests.stories.house import media_tree, tree

@@ -1,0 +1,1 @@
+"""Tells people: messages, and the pings of a dead-man switch."""

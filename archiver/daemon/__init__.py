@@ -1,0 +1,1 @@
+"""The program that stays: schedule, signals, watchdog, health and metrics over HTTP."""

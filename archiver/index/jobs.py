@@ -1,0 +1,45 @@
+"""When verify and drill were last tried, and how that ended: the schedule survives restarts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from archiver.index.database import Index
+from archiver.index.rows import stamp, unstamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """What is remembered of a job. `error` says why its last try failed, None when it did not."""
+
+    name: str
+    tried_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    error: str | None = None
+
+
+def load_job(index: Index, name: str) -> JobRecord:
+    """Load what is remembered of a job; a new one has no past."""
+    row = index.row("SELECT * FROM jobs WHERE name = :name", {"name": name})
+    if row is None:
+        return JobRecord(name=name)
+    return JobRecord(
+        name=name,
+        tried_at=unstamp(row["tried_at"]),
+        succeeded_at=unstamp(row["succeeded_at"]),
+        error=None if row["error"] is None else str(row["error"]),
+    )
+
+
+def remember_try(index: Index, name: str, now: datetime) -> None:
+    """Remember that a job begins."""
+    with index.transaction() as db:
+        db.table("jobs").upsert({"name": name, "tried_at": stamp(now)}, pk="name")
+
+
+def remember_end(index: Index, name: str, now: datetime, error: str | None = None) -> None:
+    """Remember how a job that began has ended."""
+    how = {"error": error} if error else {"error": None, "succeeded_at": stamp(now)}
+    with index.transaction() as db:
+        db.table("jobs").update(name, how)
