@@ -13,10 +13,10 @@ demo: $(VENV)/run.installed                  ## archive four simulated providers
 	$(BIN)/archiver demo
 
 test: $(VENV)/dev.installed                  ## run every test
-	ARCHIVER_TEST_REQUIRE=seaweedfs,rclone,media $(BIN)/pytest
+	ARCHIVER_TEST_REQUIRE=seaweedfs,rclone,hadolint,media $(BIN)/pytest
 
 torture: $(VENV)/dev.installed               ## all of what the torture tests sample; ONLY=FILE for one of them
-	ARCHIVER_TORTURE=all ARCHIVER_TEST_REQUIRE=seaweedfs,rclone,ceph,media $(BIN)/pytest $(ONLY) --timeout 3600 --dist worksteal
+	ARCHIVER_TORTURE=all $(MACHINES) ARCHIVER_TEST_REQUIRE=seaweedfs,rclone,ceph,systemd,nspawn,podman,compose,cron,hadolint,media $(BIN)/pytest $(ONLY) --timeout 3600 --dist worksteal
 
 check: $(VENV)/dev.installed                 ## lint, types, layers
 	$(BIN)/ruff check .
@@ -29,9 +29,11 @@ bench: $(VENV)/dev.installed                 ## measure against peers (docs/perf
 
 lock:                                        ## pin the requirements again (needs uv)
 	uv pip compile $(LOCK) --extra demo --extra build -o requirements/run.txt pyproject.toml
+	uv pip compile $(LOCK) --extra build --extra apprise -o requirements/image.txt pyproject.toml
 	uv pip compile $(LOCK) --extra demo --extra build --extra apprise --group dev -o requirements/dev.txt pyproject.toml
 
-ONLY := tests/storage tests/torture tests/drills
+ONLY := tests/storage tests/torture tests/drills tests/systemd tests/container
+MACHINES := ARCHIVER_TEST_MACHINES=$(CURDIR)/$(VENV)/machines
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 
 clean:

@@ -5,7 +5,9 @@ ArchiverError                       1   failed
 ├── ArchiveMissing                  10  an archive or index that should be there is not
 ├── IndexUnavailable                1   the index cannot be read or written just now
 ├── LockHeld                        11  another run is at work
+├── AddressInUse                    1   where the daemon should listen, another program does
 ├── Interrupted                     130 somebody asked it to stop (143 for SIGTERM)
+├── MessageNotSent                  1   an alert or a ping did not arrive
 ├── ProviderError                   3   one account's API
 │   ├── CredentialsRejected         12  the provider refuses the key
 │   ├── RateLimited                     asked too often; says when to come back
@@ -34,6 +36,8 @@ call may succeed later, after `retry_after_seconds` when that is known), and who
 
 from __future__ import annotations
 
+import re
+
 
 class ArchiverError(Exception):
     """The root: one message for a person, one exit code for a script."""
@@ -51,6 +55,11 @@ class ArchiverError(Exception):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.http_status = http_status
+
+    @property
+    def label(self) -> str:
+        """The class in the words of metrics, such as `link_refused`: one of a small closed set."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class ConfigInvalid(ArchiverError):
@@ -81,10 +90,20 @@ class LockHeld(ArchiverError):
     exit_code = 11
 
 
+class AddressInUse(ArchiverError):
+    """The address at which the daemon should listen cannot be had."""
+
+    is_transient = True
+
+
 class Interrupted(ArchiverError):
     """Somebody asked the program to stop: Ctrl-C, or a service manager."""
 
     exit_code = 130
+
+
+class MessageNotSent(ArchiverError):
+    """An alert or a ping did not arrive, as far as is known. It never ends a run."""
 
 
 class ProviderError(ArchiverError):

@@ -26,11 +26,13 @@ from archiver.actions.restore import RestoreOptions, restore
 from archiver.actions.verify import open_source
 from archiver.actions.verifying.reading import Source
 from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationError
-from archiver.index import open_temporary_index, queries, standing
+from archiver.index import jobs, open_temporary_index, queries, standing
 from archiver.index.queries import Filters
 from archiver.model import Digest
 from archiver.storage.local import destination as local
 
+JOB = "drill"
+"""Its name among the jobs of the index."""
 SAMPLE = 25
 MAX_SHOWN_PROBLEMS = 50
 
@@ -69,6 +71,7 @@ def drill(
 ) -> list[DrillReport]:
     """Restore the next sample from each destination, and record when that proved to work."""
     reports = []
+    jobs.remember_try(archive.index, JOB, archive.clock())
     for name in sorted(names):
         report = DrillReport(name)
         try:
@@ -79,6 +82,8 @@ def drill(
         except DestinationError as error:
             report.add_problem(str(error))
         reports.append(report)
+    problems = [line for report in reports for line in report.problems]
+    jobs.remember_end(archive.index, JOB, archive.clock(), next(iter(problems), None))
     return reports
 
 

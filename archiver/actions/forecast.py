@@ -30,7 +30,7 @@ class Forecast:
     `waiting` and `lost` count generations, `lost_files` the assets in them. `lost_bytes` is what
     the provider states of these, and for the others the size of an average file.
     `per_hour` is how many generations an hour can be secured; None when nothing is known that
-    would hold them up.
+    would hold them up. For so many that pace alone is `too_late`; all else has alarms of its own.
     """
 
     account: str
@@ -41,6 +41,8 @@ class Forecast:
     first_loss_at: datetime | None
     per_hour: float | None
     unless: str | None
+    too_late: int = 0
+    too_late_from: datetime | None = None
 
 
 def forecast(
@@ -55,14 +57,17 @@ def forecast(
     record = ledger.load_account(index, account, provider)
     per_hour = _per_hour(index, requests_per_hour)
     starts_at = max(now, (record.last_walk_at or now) + every)
-    waiting, lost = 0, Backlog()
+    waiting, lost, late = 0, Backlog(), Backlog()
     unless: str | None = None
     for one in ledger.waiting(index, account):
         waiting += 1
-        obstacle = _obstacle(one, record.last_error, starts_at, waiting, per_hour)
-        if one.deadline_at is not None and obstacle is not None:
+        stuck = _obstacle(one, record.last_error)
+        slow = None if stuck else _slowness(one, starts_at, waiting, per_hour)
+        if one.deadline_at is not None and (stuck or slow):
             lost.add(one)
-            unless = unless or obstacle
+            unless = unless or stuck or slow
+        if slow:
+            late.add(one)
     return Forecast(
         account=account,
         waiting=waiting,
@@ -72,21 +77,24 @@ def forecast(
         first_loss_at=lost.first.deadline_at if lost.first else None,
         per_hour=per_hour,
         unless=unless,
+        too_late=late.generations,
+        too_late_from=late.first.deadline_at if late.first else None,
     )
 
 
-def _obstacle(
-    waiting: Waiting,
-    account_error: str | None,
-    starts_at: datetime,
-    position: int,
-    per_hour: float | None,
-) -> str | None:
-    """Name what will keep one generation from being secured in time, or None."""
+def _obstacle(waiting: Waiting, account_error: str | None) -> str | None:
+    """Name what keeps one generation from being secured at all, or None."""
     if account_error is not None:
         return f"the account works again: {account_error}"
     if waiting.attempts >= STUCK_ATTEMPTS:
         return f"this ends: {waiting.reason}"
+    return None
+
+
+def _slowness(
+    waiting: Waiting, starts_at: datetime, position: int, per_hour: float | None
+) -> str | None:
+    """Say how much too slow it goes for one generation, or None."""
     secured_at = starts_at + timedelta(hours=position / per_hour if per_hour else 0)
     if waiting.deadline_at is not None and secured_at > waiting.deadline_at:
         return f"it goes faster than {per_hour or 0:.0f} generations an hour, or is run sooner"

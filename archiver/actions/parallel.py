@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
+def open_pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """Make threads whose log lines have what is bound here (`log.bound`): they name their run."""
+    bound = [
+        (variable, value)
+        for variable, value in copy_context().items()
+        if variable.name.startswith("structlog_")  # other contexts belong to their thread
+    ]
+
+    def enter() -> None:
+        for variable, value in bound:
+            variable.set(value)
+
+    return ThreadPoolExecutor(threads, name, initializer=enter)
+
+
 def in_parallel(
     work: Callable[[_Item], _Result], items: Iterable[_Item], concurrency: int, name: str
 ) -> Generator[_Result, None, None]:
     """Yield the results as they come; an error of `work` is raised, and nothing new begins."""
-    with ThreadPoolExecutor(concurrency, name) as workers:
+    with open_pool(concurrency, name) as workers:
         running: set[Future[_Result]] = set()
         try:
             for item in items:

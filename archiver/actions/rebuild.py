@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
 from archiver import keys, sidecar
 from archiver.actions.archive import Clock, utc_now
+from archiver.actions.parallel import open_pool
 from archiver.actions.roots import Displaced, refuse_other_root, stem_of
 from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationUnavailable, KeyInvalid
 from archiver.index import Index, adopted
@@ -80,7 +81,7 @@ def rebuild(
     def read(key: str) -> Adoptable:
         return make_adoptable(destination.name, read_sidecar(destination, key), now)
 
-    with ThreadPoolExecutor(READERS, "rebuild") as readers:
+    with open_pool(READERS, "rebuild") as readers:
         try:
             found = _sidecar_keys(destination)
             while batch := list(islice(found, BATCH)):

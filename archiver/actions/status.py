@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from archiver.actions.backlog import Backlog
-from archiver.index import Index, ledger
+from archiver.index import Index, ledger, vitals
 from archiver.index.ledger import AccountRecord, Unsecured, Waiting
 from archiver.model import State
 
@@ -69,10 +67,8 @@ def status(
 
 def failed_destinations(index: Index) -> dict[str, str]:
     """Name the destinations that the last run had to leave out, and why."""
-    for run in ledger.last_runs(index, 1):
-        summary: Mapping[str, Any] = json.loads(run["summary"] or "{}")
-        return dict(summary.get("destinations_failed", {}))
-    return {}
+    telling = (run for run in vitals.runs(index) if run.tried_destinations)
+    return dict(next((run.destinations_failed for run in telling), {}))
 
 
 def _status_of(
@@ -115,11 +111,17 @@ def _risk(index: Index, account: str, before: datetime) -> Risk:
 
 
 def _next_run(index: Index, record: AccountRecord, every: timedelta) -> datetime | None:
-    """Add the poll interval to when the account was last asked; None when it never was.
+    """Add the poll interval to when the account was last asked; None when it never was."""
+    tried_at = last_tried_at(index, record)
+    return None if tried_at is None else tried_at + every
+
+
+def last_tried_at(index: Index, record: AccountRecord) -> datetime | None:
+    """Tell when an account was last asked; None when it never was.
 
     The last run counts for an account that failed in it: that leaves no other trace.
     """
     tried = [record.last_walk_at, record.last_success_at]
     if record.last_error is not None:
         tried += [datetime.fromisoformat(run["ended_at"]) for run in ledger.last_runs(index, 1)]
-    return max((moment + every for moment in tried if moment is not None), default=None)
+    return max((moment for moment in tried if moment is not None), default=None)

@@ -38,10 +38,12 @@ from archiver.actions.verifying.judging import Judge
 from archiver.actions.verifying.listing import SKEW, compare_listing
 from archiver.actions.verifying.reading import Look, Source
 from archiver.errors import DestinationError
-from archiver.index import ledger, proofs, standing
+from archiver.index import jobs, ledger, proofs, standing
 from archiver.index.proofs import Held
 from archiver.model import Fault
 
+JOB = "verify"
+"""Its name among the jobs of the index."""
 BATCH = 256
 SAVE_SECONDS = 5.0
 LONGEST_CYCLE = timedelta(days=36525)
@@ -87,6 +89,13 @@ class VerifyReport:
     unusable: dict[str, str] = field(default_factory=dict)
 
     @property
+    def obstacle(self) -> str | None:
+        """What kept it from looking at all that was due, in words."""
+        away = [f"{name} could not be looked at: {why}" for name, why in self.unusable.items()]
+        late = [f"{self.overdue} due copies were not read within the cycle"] if self.overdue else []
+        return "; ".join(away + late) or None
+
+    @property
     def is_clean(self) -> bool:
         """Whether nothing is wrong, as far as was looked, and nothing is known to be."""
         return not (self.faults or self.foreign or self.unusable or self.overdue)
@@ -104,6 +113,8 @@ def verify(
     `verify_findings.findings` then names what is wrong, as long as the index stays open.
     """
     report, started_at = VerifyReport(), archive.clock()
+    if not options.is_quick:
+        jobs.remember_try(archive.index, JOB, started_at)
     proofs.begin(archive.index)
     sources: dict[str, Source] = {}
     for name in sorted(names):
@@ -130,6 +141,8 @@ def verify(
     report.foreign = sum(
         standing.standing(archive.index, name).strays for name in sources.keys() - report.unusable
     )
+    if not options.is_quick:
+        jobs.remember_end(archive.index, JOB, archive.clock(), report.obstacle)
     return report
 
 

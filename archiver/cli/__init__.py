@@ -18,8 +18,12 @@ from archiver.cli.settings import Settings
 from archiver.errors import ArchiverError, Interrupted
 
 COMMANDS = {
+    "init": "Write a first config: asks on a terminal, takes options.",
     "run": "One pass: list every account, capture what is new, record it.",
+    "daemon": "Stay: every account in its time, health and metrics.",
+    "doctor": "Check all that an archive needs; say what to do.",
     "status": "How each account stands, and what is at risk.",
+    "health": "Exit 0 when all is well, else 1 and why.",
     "audit": "The ledger: every generation and its end.",
     "ls": "List generations.",
     "search": "Search prompts, names and models.",

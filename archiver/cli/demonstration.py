@@ -15,7 +15,7 @@ from archiver.actions.restore import RestoreOptions, RestoreReport, restore
 from archiver.actions.run import RunSummary
 from archiver.actions.status import AccountStatus, status
 from archiver.cli.output import heading, print_table, relative, visible
-from archiver.cli.running import pass_over, print_summary, still_due
+from archiver.cli.running import print_summary, watched_run
 from archiver.cli.settings import Settings
 from archiver.config import Config, load_config
 from archiver.errors import ArchiverError
@@ -61,11 +61,11 @@ def _archive_twice(
     config: Config, settings: Settings, archive: Archive
 ) -> tuple[RunSummary, RunSummary]:
     _title("1. Archive everything that four providers hold, to two places at once")
-    first = pass_over(config, settings, archive, run_options(config))
-    print_summary(first, still_due(archive.index, first))
+    first = watched_run(config, settings, archive, run_options(config))
+    print_summary(first)
     _title("2. Run again: what is known is not fetched again")
-    second = pass_over(config, settings, archive, run_options(config))
-    print_summary(second, still_due(archive.index, second))
+    second = watched_run(config, settings, archive, run_options(config))
+    print_summary(second)
     return first, second
 
 

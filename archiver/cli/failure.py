@@ -6,6 +6,7 @@ a JSON document too, so that a script never has to parse nothing.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import traceback
@@ -100,4 +101,9 @@ def _log(message: str, exit_code: int, details: str) -> None:
 def _say(message: str) -> None:
     from archiver.cli.output import visible
 
-    click.echo(f"archiver: {visible(message)}", err=True)
+    text = f"archiver: {visible(message)}"
+    if "JOURNAL_STREAM" in os.environ:  # else nothing needs structlog, which takes 0.1 s to load
+        from archiver.log import with_level, writes_to_journal
+
+        text = with_level(text, "error") if writes_to_journal() else text
+    click.echo(text, err=True)

@@ -48,9 +48,10 @@ def command(
     Exit code 0 when all is archived, 3 when something will be tried again, 4 when something
     was lost, 12 when a provider refuses its key.
     """
-    from archiver.cli.running import describe, pass_over, print_summary, still_due
+    from archiver.cli.running import describe, print_summary, watched_run
     from archiver.wiring.archive import open_archive, run_lock
     from archiver.wiring.running import run_options
+    from archiver.wiring.telling import told
 
     config = settings.load()
     check_configured(accounts, config.accounts)
@@ -69,12 +70,13 @@ def command(
         return show_what_would_happen(config, accounts, options, as_json)
     with (
         run_lock(config.archive.state_dir, wait=wait_lock),
+        told(config) as end,
         open_archive(config, create_index=True) as archive,
     ):
-        summary = pass_over(config, settings, archive, options, accounts)
-        left = still_due(archive.index, summary)
+        summary = watched_run(config, settings, archive, options, accounts)
+        end(summary)
     if as_json:
-        print_json(describe(summary, left))
+        print_json(describe(summary))
     elif settings.verbosity > 0 or (settings.verbosity == 0 and is_terminal()):
-        print_summary(summary, left)
+        print_summary(summary)
     return summary.exit_code

@@ -8,21 +8,18 @@ from dataclasses import asdict
 import click
 
 from archiver.actions.archive import Archive
-from archiver.actions.run import AccountSummary, RunOptions, RunSummary, run
+from archiver.actions.run import AccountSummary, RunOptions, RunSummary
 from archiver.cli.forecasting import tell
 from archiver.cli.interrupt import stopping
 from archiver.cli.output import counted, print_table, warn, without_name
 from archiver.cli.settings import Settings
 from archiver.cli.watching import make_observer
 from archiver.config import Config
-from archiver.index import Index, ledger
-from archiver.model import State
 from archiver.units import format_size
-from archiver.wiring.accounts import open_accounts
-from archiver.wiring.running import open_engine
+from archiver.wiring.running import pass_over
 
 
-def pass_over(
+def watched_run(
     config: Config,
     settings: Settings,
     archive: Archive,
@@ -30,28 +27,11 @@ def pass_over(
     accounts: tuple[str, ...] = (),
 ) -> RunSummary:
     """Make one run on an open archive, watched as the settings say."""
-    with (
-        open_accounts(config, archive.index, accounts, stopping) as opened,
-        make_observer(settings) as observer,
-    ):
-        summary = run(
-            archive,
-            opened.usable,
-            opened.unusable,
-            open_engine(config, stopping),
-            options,
-            observer,
-        )
-        observer.finished(summary)
-    return summary
+    with make_observer(settings) as observer:
+        return pass_over(config, archive, options, accounts, observer, stopping)
 
 
-def still_due(index: Index, summary: RunSummary) -> dict[str, int]:
-    """Count what each account of a run still has to capture: a limit left it, or an error."""
-    return {name: ledger.count_by_state(index, name)[State.PENDING] for name in summary.accounts}
-
-
-def describe(summary: RunSummary, left: Mapping[str, int]) -> Mapping[str, object]:
+def describe(summary: RunSummary) -> Mapping[str, object]:
     """The summary as `run --json` prints it."""
     return {
         "run": summary.run_id,
@@ -59,10 +39,7 @@ def describe(summary: RunSummary, left: Mapping[str, int]) -> Mapping[str, objec
         "ended_at": summary.ended_at,
         "exit_code": summary.exit_code,
         "media_requests": summary.media_requests,
-        "accounts": {
-            name: {**asdict(account), "still_due": left[name]}
-            for name, account in summary.accounts.items()
-        },
+        "accounts": {name: asdict(account) for name, account in summary.accounts.items()},
         "destinations_failed": summary.destinations_failed,
         "rebuilt": summary.rebuilt,
         "forecasts": summary.forecasts,
@@ -70,11 +47,11 @@ def describe(summary: RunSummary, left: Mapping[str, int]) -> Mapping[str, objec
     }
 
 
-def print_summary(summary: RunSummary, left: Mapping[str, int]) -> None:
+def print_summary(summary: RunSummary) -> None:
     """Print what a run did, an account a line, and then what went wrong."""
     print_table(
         ("ACCOUNT", "PROVIDER", "LISTED", "NEW", "ARCHIVED", "FILES", "SIZE", "RESULT"),
-        [_line(name, account, left[name]) for name, account in summary.accounts.items()],
+        [_line(name, account) for name, account in summary.accounts.items()],
         right=("LISTED", "NEW", "ARCHIVED", "FILES", "SIZE"),
         elastic=("ACCOUNT",),
         spare=("PROVIDER", "NEW", "FILES"),
@@ -87,7 +64,7 @@ def print_summary(summary: RunSummary, left: Mapping[str, int]) -> None:
     elif summary.total("archived"):
         caught_up = counted(summary.total("archived"), "generation")
         click.echo(f"\n{caught_up} caught up from good copies.")
-    elif summary.media_requests == 0 and not summary.exit_code and not any(left.values()):
+    elif summary.media_requests == 0 and not summary.exit_code and not summary.total("still_due"):
         click.echo("\nNothing new; no media was requested.")
     for name, count in summary.rebuilt.items():
         click.echo(f"The index was new: {counted(count, 'generation')} taken over from {name}.")
@@ -105,7 +82,7 @@ def print_summary(summary: RunSummary, left: Mapping[str, int]) -> None:
         warn(line)
 
 
-def _line(name: str, account: AccountSummary, left: int) -> tuple[str, ...]:
+def _line(name: str, account: AccountSummary) -> tuple[str, ...]:
     return (
         name,
         account.provider,
@@ -114,18 +91,18 @@ def _line(name: str, account: AccountSummary, left: int) -> tuple[str, ...]:
         str(account.archived),
         str(account.files),
         format_size(account.size_bytes) if account.size_bytes else "-",
-        _result(account, left),
+        _result(account),
     )
 
 
-def _result(account: AccountSummary, left: int) -> str:
+def _result(account: AccountSummary) -> str:
     if account.error is not None:
         return "stopped"
     counted = (
         (account.in_progress, "in progress"),
         (account.lost, "lost"),
         (account.failed, "will be tried again"),
-        (left, "still due"),
+        (account.still_due, "still due"),
         (account.bad_rows, "rows unreadable"),
     )
     return ", ".join(f"{count} {what}" for count, what in counted if count) or "ok"

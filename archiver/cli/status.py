@@ -78,7 +78,7 @@ def command(settings: Settings, as_json: bool) -> int:
 
 def _forecasts(config: Config, index: Index, now: datetime) -> dict[str, Forecast]:
     from archiver.actions.forecast import forecast
-    from archiver.config.load import hourly_budget
+    from archiver.config.judge import hourly_budget
 
     return {
         name: forecast(index, name, provider, every, hourly_budget(config, name), now)

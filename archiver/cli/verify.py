@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from archiver.actions.verifying.findings import Finding
 
 EXIT_INCOMPLETE = 3
-LOCK_NAME = "verify.lock"
 SHOWN = 200
 SAMPLE = 25
 """As in `actions.drill`, at hand for --help before that is loaded."""
@@ -82,13 +81,15 @@ def command(
     `archiver repair` heals it. A run may go on meanwhile.
     """
     from archiver.actions.verify import VerifyOptions
-    from archiver.wiring.archive import open_archive, run_lock
+    from archiver.wiring.archive import VERIFY_LOCK, open_archive, run_lock
+    from archiver.wiring.telling import tell_all
 
     if (quick, is_all, drill).count(True) > 1 or (budget is not None and (quick or drill)):
         raise click.UsageError(
             "--quick, --all and --drill exclude each other, and --budget is for what reads copies"
         )
     config = settings.load()
+    settings.configure_logs()
     check_destinations(names, config.destinations)
     chosen = names or tuple(config.destinations)
     options = VerifyOptions(
@@ -101,11 +102,14 @@ def command(
     )
     with (
         open_archive(config) as archive,
-        run_lock(config.archive.state_dir, wait=wait_lock, name=LOCK_NAME),
+        run_lock(config.archive.state_dir, wait=wait_lock, name=VERIFY_LOCK),
     ):
         if drill:
-            return _drill(settings, archive, chosen, sample, options.concurrency, as_json)
-        return _verify(settings, archive, chosen, options, as_json)
+            code = _drill(settings, archive, chosen, sample, options.concurrency, as_json)
+        else:
+            code = _verify(settings, archive, chosen, options, as_json)
+    tell_all(config)
+    return code
 
 
 def _verify(

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from archiver.actions.capturing.commit import CaptureReport
 from archiver.actions.forecast import Forecast
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.run import Observer, RunSummary
+from archiver.actions.running.summary import EXIT_INCOMPLETE, EXIT_WELL
 from archiver.cli.settings import Settings
 from archiver.units import format_size
 
 
-class RunObserver(Observer, Protocol):
-    """An observer that is also told how the run ended."""
-
-    def finished(self, summary: RunSummary) -> None:
-        """The run is over."""
-
-
 @contextmanager
-def make_observer(settings: Settings) -> Iterator[RunObserver]:
+def make_observer(settings: Settings) -> Iterator[Observer]:
     """Make a progress line on a terminal, else a log."""
     if not settings.shows_progress:
         yield LogObserver()
@@ -31,6 +25,22 @@ def make_observer(settings: Settings) -> Iterator[RunObserver]:
 
     with Console(stderr=True).status("listing …") as status:
         yield ProgressObserver(status)
+
+
+_LEVELS = {EXIT_WELL: logging.INFO, EXIT_INCOMPLETE: logging.WARNING}
+"""How loud the end of a run is told, by its exit code; any other is an error."""
+_SUMS = (
+    "listed",
+    "new",
+    "archived",
+    "files",
+    "size_bytes",
+    "failed",
+    "lost",
+    "bad_rows",
+    "in_progress",
+    "still_due",
+)
 
 
 class LogObserver:
@@ -57,18 +67,16 @@ class LogObserver:
 
     def captured(self, report: CaptureReport) -> None:
         """See `Observer`."""
-        log = self._log.debug if report.reason is None else self._log.warning
-        log(
-            "generation.captured" if report.reason is None else "generation.incomplete",
-            account=report.account,
-            id=report.generation_id,
-            state=report.state.value,
-            files=report.files,
-            bytes=report.size_bytes,
-            reason=report.reason,
-        )
+        log = self._log.bind(account=report.account, id=report.generation_id)
+        numbers = {"files": report.files, "size_bytes": report.size_bytes}
+        if report.reason is None:
+            log.debug("generation.captured", state=report.state.value, **numbers)
+        else:
+            log.warning(
+                "generation.incomplete", state=report.state.value, reason=report.reason, **numbers
+            )
         for warning in report.warnings:
-            self._log.warning("file.differs", id=report.generation_id, warning=warning)
+            log.warning("file.differs", warning=warning)
 
     def failed(self, account: str, error: Exception) -> None:
         """See `Observer`."""
@@ -90,13 +98,17 @@ class LogObserver:
 
     def finished(self, summary: RunSummary) -> None:
         """Write the one line with all the numbers of a run."""
-        names = ("listed", "new", "archived", "files", "size_bytes", "failed", "lost", "bad_rows")
-        self._log.info(
+        ended_at = summary.ended_at or summary.started_at
+        self._log.log(
+            _LEVELS.get(summary.exit_code, logging.ERROR),
             "run.finished",
-            run=summary.run_id,
             exit_code=summary.exit_code,
+            seconds=round((ended_at - summary.started_at).total_seconds(), 3),
+            accounts=len(summary.accounts),
+            destinations_failed=len(summary.destinations_failed),
             media_requests=summary.media_requests,
-            **{name: summary.total(name) for name in names},
+            rebuilt=sum(summary.rebuilt.values()),
+            **{name: summary.total(name) for name in _SUMS},
         )
 
 

@@ -7,16 +7,17 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from archiver.config.problems import Problem
 from archiver.config.schema import Config
 
 
-def anchor(config: Config, folder: Path) -> tuple[Config, list[str]]:
+def anchor(config: Config, folder: Path) -> tuple[Config, list[Problem]]:
     """Make all paths of a config absolute; also returns a line for each that leads nowhere."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     return cast("Config", _anchored(config, folder, "", problems)), problems
 
 
-def _anchored(value: Any, folder: Path, place: str, problems: list[str]) -> Any:
+def _anchored(value: Any, folder: Path, place: str, problems: list[Problem]) -> Any:
     """Copy a value with all paths in it made absolute; one that leads nowhere is a problem."""
     if isinstance(value, Path):
         return _absolute(value, folder, place, problems)
@@ -35,11 +36,12 @@ def _anchored(value: Any, folder: Path, place: str, problems: list[str]) -> Any:
     return value
 
 
-def _absolute(path: Path, folder: Path, place: str, problems: list[str]) -> Path:
+def _absolute(path: Path, folder: Path, place: str, problems: list[Problem]) -> Path:
     try:
         if "\0" in str(path):
             raise RuntimeError("no path holds a NUL character")
         return folder / path.expanduser()
     except RuntimeError as error:  # what pathlib raises for "~nobody"
-        problems.append(f"{place} = {str(path)!r} is no path: {error}")
+        text = f"{place} = {str(path)!r} is no path: {error}"
+        problems.append(Problem(tuple(place.split(".")), text))
         return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 from archiver.units import write_size
 
 _MAY_BE_EMPTY = ("listen", "prefix")
-_NEVER_EMPTY_LISTS = ("require", "roles", "kinds", "command")
+_NEVER_EMPTY_LISTS = ("require", "roles", "kinds", "command", "to")
 SIZES_FROM = 1 << 20
 """A bound so large is one of bytes."""
 _BOUNDS = {
@@ -39,9 +40,17 @@ _KINDS = {
 """What each kind of option takes, by the first word of pydantic's name for the mistake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: the key that it is about, and what is said of it."""
+
+    path: tuple[str, ...]
+    text: str
+
+
 def describe(
     error: ValidationError, document: Mapping[str, Any], model: type[BaseModel]
-) -> list[str]:
+) -> list[Problem]:
     """Say each mistake in a line: "accounts.a.api_kye is not known; did you mean api_key?".
 
     What is empty was told by `find_empty`; what it is besides is no second mistake.
@@ -49,28 +58,30 @@ def describe(
     empty = {path for path, _ in _empty_places(document)}
     found = [(_place(details, document), details) for details in error.errors(include_url=False)]
     return [
-        _line(place, details, model) for place, details in found if ".".join(place) not in empty
+        Problem(tuple(place), _line(place, details, model))
+        for place, details in found
+        if tuple(place) not in empty
     ]
 
 
-def find_empty(document: Mapping[str, Any]) -> list[str]:
+def find_empty(document: Mapping[str, Any]) -> list[Problem]:
     """Name every option that is set to nothing: it would silently mean something else."""
     return [
-        f"{path} is {what}: give it a value, or leave it out"
+        Problem(path, f"{'.'.join(path)} is {what}: give it a value, or leave it out")
         for path, what in _empty_places(document)
     ]
 
 
-def _empty_places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+def _empty_places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
     if isinstance(value, Mapping):
         return [
             place for name, one in value.items() for place in _empty_places(one, (*path, str(name)))
         ]
     name = path[-1] if path else ""
     if isinstance(value, str) and not value.strip() and name not in _MAY_BE_EMPTY:
-        return [(".".join(path), "empty")]
+        return [(path, "empty")]
     if isinstance(value, list) and not value and name in _NEVER_EMPTY_LISTS:
-        return [(".".join(path), "an empty list")]
+        return [(path, "an empty list")]
     return []
 
 
@@ -139,7 +150,9 @@ def _siblings(location: Iterable[str | int], model: Any) -> list[str]:
     """The keys that are known where an unknown one stands."""
     for step in list(location)[:-1]:
         model = _child(model, str(step))
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+    models = [choice for choice in _flatten(model) if hasattr(choice, "model_fields")]
+    fields = models[0].model_fields if models else {}
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _child(model: Any, step: str) -> Any:

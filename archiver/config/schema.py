@@ -15,25 +15,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
 from archiver import keys
-from archiver.config.cron import check_cron
+from archiver.config.alerts import AlertsSection
+from archiver.config.cron import check_cron, longest_gap
+from archiver.config.section import MAX_PORT, Section
 from archiver.model import Role
 from archiver.options import Duration, Rate, Size
 from archiver.providers import PROVIDERS
 from archiver.providers.base import AccountOptions
-from archiver.secrets import SecretSource
 from archiver.storage import DESTINATION_TYPES
 
-MAX_PORT = 65535
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
-
-
-class Section(BaseModel):
-    """What all sections share: an unknown key is an error, a value never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _check_name(name: str) -> str:
@@ -96,7 +90,7 @@ class ScheduleSection(Section):
 
     every: Duration = Field("15m", description="time between runs", validate_default=True)
     cron: Annotated[str, AfterValidator(check_cron)] | None = Field(
-        None, description="five cron fields instead of `every`"
+        None, description="five cron fields instead of `every`, in local time"
     )
     jitter: Duration = Field("30s", description="random delay of each run", validate_default=True)
     sweep_every: Duration = Field(
@@ -108,6 +102,9 @@ class ScheduleSection(Section):
     verify_every: Duration = Field("7d", description="time between verifies", validate_default=True)
     verify_cycle: Duration = Field(
         "90d", description="each copy is read again within this time", validate_default=True
+    )
+    drill_every: Duration = Field(
+        "30d", description="time between restore drills of each destination", validate_default=True
     )
 
 
@@ -138,17 +135,6 @@ class DaemonSection(Section):
     drain: Duration = Field("60s", description="how long a stop waits", validate_default=True)
 
 
-class AlertsSection(Section):
-    """Who is told, and when."""
-
-    at_risk: Duration = Field(
-        "24h", description="unsecured this close to its deadline", validate_default=True
-    )
-    ping_url: SecretSource | None = Field(None, description="start / success / fail pings")
-    apprise: tuple[SecretSource, ...] = Field((), description="apprise addresses (extra)")
-    textfile: Path | None = Field(None, description="metrics for node_exporter")
-
-
 class Config(Section):
     """The whole config. Make it with `config_model()`, which knows all adapters."""
 
@@ -162,9 +148,10 @@ class Config(Section):
 
     @property
     def poll_intervals(self) -> dict[str, tuple[str, timedelta]]:
-        """Each account's provider, and how often it is asked."""
+        """Each account's provider, and how long it is not asked at most."""
+        usual = longest_gap(self.schedule.cron) if self.schedule.cron else self.schedule.every
         return {
-            name: (options.provider, options.every or self.schedule.every)
+            name: (options.provider, options.every or usual)
             for name, options in self.accounts.items()
         }
 

@@ -5,6 +5,20 @@ opens it, `listed` and `captured` write, `queries` and `ledger` read; `rows` map
 and the words of `archiver.model`.
 """
 
-from archiver.index.database import Index, index_errors, open_index, open_temporary_index
+from archiver.index.database import (
+    Index,
+    index_as_it_is,
+    index_errors,
+    index_path,
+    open_index,
+    open_temporary_index,
+)
 
-__all__ = ["Index", "index_errors", "open_index", "open_temporary_index"]
+__all__ = [
+    "Index",
+    "index_as_it_is",
+    "index_errors",
+    "index_path",
+    "open_index",
+    "open_temporary_index",
+]

@@ -10,6 +10,14 @@ from dataclasses import dataclass
 
 from archiver.index.database import Index
 
+ARCHIVED = "archived"
+DOWNLOADED = "downloaded_bytes"
+LOST = "lost"
+FAILED = "failed"
+ACCOUNT_ERRORS = "account_errors"
+MEDIA_REQUESTS = "media_requests"
+VERIFY_FAILURES = "verify_failures"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Counter:

@@ -9,11 +9,12 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from archiver.errors import ArchiveMissing, IndexUnavailable
-from archiver.index import migrations as schema
+from archiver.index.migrations import migrations
 from archiver.index.rows import stamp, unstamp
+from archiver.index.upgrade import refuse_unknown, upgrade
 
 FILE_NAME = "index.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -51,8 +52,10 @@ class Index:
     time; other processes read beside them (WAL).
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, steps: Migrations = migrations) -> None:
         self._lock = threading.RLock()
+        self._steps = steps
+        self._steps_done: int | None = None
         self._db = _UpsertingDatabase(connection, execute_plugins=False)
 
     @contextmanager
@@ -67,6 +70,7 @@ class Index:
                 return
             self._db.conn.execute("BEGIN IMMEDIATE")
             try:
+                self._refuse_newer()
                 yield self._db
                 self._db.conn.execute("COMMIT")
             except BaseException:
@@ -101,21 +105,37 @@ class Index:
     def migrate(self) -> None:
         """Bring the schema up to date; the write lock is taken only when there is something to do.
 
+        Raises IndexUnavailable when another version of the program made the schema, or when
+        what is there cannot be copied before it is changed.
+        """
+        with self._lock:
+            self._steps_done = None
+            if self.is_behind():
+                with self.transaction() as db:
+                    upgrade(db, self._steps)
+            self._steps_done = refuse_unknown(self._db, self._steps)
+
+    def is_behind(self) -> bool:
+        """Tell whether there are steps to do; nothing is written.
+
         Raises IndexUnavailable when another version of the program made the schema.
         """
         with self._lock:
-            # Each step of the schema is a function of that module.
-            done = schema.migrations.applied(self._db)
-            unknown = [step.name for step in done if not hasattr(schema, step.name)]
-            if unknown:
-                raise IndexUnavailable(
-                    f"the index was made by another version of archiver (it has {unknown[-1]}, "
-                    "which this one does not know): use that version, or move the index away, "
-                    "then `archiver rebuild --from NAME`"
-                )
-            if schema.migrations.pending(self._db):
-                with self.transaction() as db:
-                    schema.migrations.apply(db)
+            refuse_unknown(self._db, self._steps)
+            return bool(self._steps.pending(self._db))
+
+    def _refuse_newer(self) -> None:
+        """Write nothing more once a newer program upgraded the index beside this one."""
+        if self._steps_done is None:
+            return
+        [[many]] = self._db.execute(
+            "SELECT COUNT(*) FROM _sqlite_migrations WHERE migration_set = ?", [self._steps.name]
+        )
+        if many != self._steps_done:
+            raise IndexUnavailable(
+                "a newer archiver has upgraded the index while this one was at work: stop this "
+                "one and start that version; nothing is lost"
+            )
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
         """Read all rows of a query as mappings."""
@@ -152,11 +172,11 @@ def index_path(state_dir: Path) -> Path:
     return state_dir / FILE_NAME
 
 
-def open_index(state_dir: Path, *, create: bool = False) -> Index:
+def open_index(state_dir: Path, *, create: bool = False, steps: Migrations = migrations) -> Index:
     """Open the index of a state directory, brought to the newest schema.
 
     Raises ArchiveMissing when there is none and `create` is not set, or when the file there
-    is no index or a damaged one.
+    is no index or a damaged one. `steps` are those that this version of the program knows.
     """
     path = index_path(state_dir)
     if not create and not path.exists():
@@ -165,7 +185,7 @@ def open_index(state_dir: Path, *, create: bool = False) -> Index:
             "destination with `archiver rebuild --from NAME`"
         )
     with index_errors(state_dir):
-        return _open(path)
+        return _open(path, steps)
 
 
 @contextmanager
@@ -195,19 +215,43 @@ def _advice(code: int) -> str:
     return "look at its disk, then try again"
 
 
+@contextmanager
+def index_as_it_is(state_dir: Path) -> Iterator[Index]:
+    """Open an index only to look at it: it is neither made nor changed, nor its schema.
+
+    SQLite leaves `-shm` and an empty `-wal` beside it; whoever opens it next takes them away.
+    Raises as `open_index` does, also for what comes to light inside.
+    """
+    path = index_path(state_dir)
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with (
+        index_errors(state_dir),
+        closing(
+            sqlite3.connect(
+                address,
+                uri=True,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        ) as connection,
+    ):
+        _add_functions(connection)
+        yield Index(connection)
+
+
 def open_temporary_index() -> Index:
     """Open an empty index that SQLite spills to disk and removes when it is closed."""
     return _open("")
 
 
-def _open(path: Path | str) -> Index:
+def _open(path: Path | str, steps: Migrations = migrations) -> Index:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )
-    index = Index(connection)
+    index = Index(connection, steps)
     try:
-        connection.create_function("casefold", 1, str.casefold, deterministic=True)
-        connection.create_function("later", 2, _later, deterministic=True)
+        _add_functions(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -216,6 +260,11 @@ def _open(path: Path | str) -> Index:
         index.close()
         raise
     return index
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("later", 2, _later, deterministic=True)
 
 
 def _later(text: str | None, seconds: float | None) -> str | None:

@@ -8,6 +8,9 @@ from datetime import datetime
 from archiver.index.database import Index
 from archiver.index.rows import stamp, unstamp
 
+RELOAD = "reload"
+"""The daemon reads its config anew."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
@@ -15,8 +18,22 @@ class JobRecord:
 
     name: str
     tried_at: datetime | None = None
+    ended_at: datetime | None = None
     succeeded_at: datetime | None = None
     error: str | None = None
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether its last try came to no end: it was stopped, or killed."""
+        if self.tried_at is None:
+            return False
+        return self.ended_at is None or self.ended_at < self.tried_at
+
+
+def load_jobs(index: Index) -> list[JobRecord]:
+    """Load what is remembered of all jobs."""
+    rows = index.rows("SELECT name FROM jobs ORDER BY name")
+    return [load_job(index, str(row["name"])) for row in rows]
 
 
 def load_job(index: Index, name: str) -> JobRecord:
@@ -27,6 +44,7 @@ def load_job(index: Index, name: str) -> JobRecord:
     return JobRecord(
         name=name,
         tried_at=unstamp(row["tried_at"]),
+        ended_at=unstamp(row["ended_at"]),
         succeeded_at=unstamp(row["succeeded_at"]),
         error=None if row["error"] is None else str(row["error"]),
     )
@@ -40,6 +58,8 @@ def remember_try(index: Index, name: str, now: datetime) -> None:
 
 def remember_end(index: Index, name: str, now: datetime, error: str | None = None) -> None:
     """Remember how a job that began has ended."""
-    how = {"error": error} if error else {"error": None, "succeeded_at": stamp(now)}
+    how = {"ended_at": stamp(now), "error": error}
+    if error is None:
+        how["succeeded_at"] = stamp(now)
     with index.transaction() as db:
         db.table("jobs").update(name, how)

@@ -30,9 +30,13 @@ class AccountRecord:
     `walk_is_complete` is false while a walk is under way: a walk that was cut off leaves a gap,
     so the next one must not stop early at what is known. `usual_total` is what the provider
     listed when it last looked right; a listing that falls below half of it is an alarm.
+    `shrunk_from` is set while it stays below.
     `walk_gaps` are the cursors from which such a walk has to go on, the newest first. Of what the
     provider counts, `unreadable` rows could not be understood in the last sweep and `unlisted`
-    ones did not come at all. `requests_spent_at` and `paused_until` are
+    ones did not come at all. `last_exit_code` is that of what stopped the account in its last run,
+    else of its part in it; `first_tried_at` says when a first run over it came to its end. So many
+    generations come `too_late` at the pace of the last runs, the first of them at `too_late_from`.
+    `requests_spent_at` and `paused_until` are
     Unix times: the request budget outlives a run.
     """
 
@@ -43,6 +47,11 @@ class AccountRecord:
     last_sweep_at: datetime | None = None
     last_success_at: datetime | None = None
     last_error: str | None = None
+    last_exit_code: int = 0
+    first_tried_at: datetime | None = None
+    shrunk_from: int | None = None
+    too_late: int = 0
+    too_late_from: datetime | None = None
     provider_total: int | None = None
     usual_total: int = 0
     requests_spent_at: tuple[float, ...] = ()
@@ -60,7 +69,7 @@ class Unsecured:
     first_deadline_at: datetime | None
 
 
-_UNSECURED = """state IN ('pending', 'failed') AND (
+UNSECURED = """state IN ('pending', 'failed') AND (
     EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state IN ('pending', 'failed'))
     OR NOT EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state = 'archived'))"""
 """What its provider alone has: not what one destination holds and another still has to get."""
@@ -90,6 +99,11 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
         last_sweep_at=unstamp(row["last_sweep_at"]),
         last_success_at=unstamp(row["last_success_at"]),
         last_error=row["last_error"],
+        last_exit_code=row["last_exit_code"],
+        first_tried_at=unstamp(row["first_tried_at"]),
+        shrunk_from=row["shrunk_from"],
+        too_late=row["too_late"],
+        too_late_from=unstamp(row["too_late_from"]),
         provider_total=row["provider_total"],
         usual_total=row["usual_total"],
         requests_spent_at=tuple(json.loads(row["requests_spent"])),
@@ -112,6 +126,11 @@ def save_account(index: Index, record: AccountRecord) -> None:
                 "last_sweep_at": stamp_or_none(record.last_sweep_at),
                 "last_success_at": stamp_or_none(record.last_success_at),
                 "last_error": record.last_error,
+                "last_exit_code": record.last_exit_code,
+                "first_tried_at": stamp_or_none(record.first_tried_at),
+                "shrunk_from": record.shrunk_from,
+                "too_late": record.too_late,
+                "too_late_from": stamp_or_none(record.too_late_from),
                 "provider_total": record.provider_total,
                 "usual_total": record.usual_total,
                 "walk_gaps": json.dumps(record.walk_gaps),
@@ -119,6 +138,14 @@ def save_account(index: Index, record: AccountRecord) -> None:
                 "unlisted": record.unlisted,
             },
             pk="account",
+        )
+
+
+def save_forecast(index: Index, account: str, too_late: int, since: datetime | None) -> None:
+    """Remember how many generations will come too late at the pace of the last runs."""
+    with index.transaction() as db:
+        db.table("accounts").update(
+            account, {"too_late": too_late, "too_late_from": stamp_or_none(since)}
         )
 
 
@@ -188,8 +215,8 @@ def unsecured(index: Index, account: str, before: datetime | None = None) -> Uns
     """Count what would be lost if nothing more were captured (before a moment, when given)."""
     row: Mapping[str, Any] | None = index.row(
         "SELECT COUNT(*) AS many, MIN(deadline_at) AS first FROM generations"
-        f" WHERE account = :account AND {_UNSECURED}"
-        " AND (:before IS NULL OR deadline_at < :before)",
+        f" WHERE account = :account AND {UNSECURED}"
+        + (" AND deadline_at < :before" if before else ""),
         {"account": account, "before": stamp_or_none(before)},
     )
     assert row is not None, "an aggregate always has a row"
@@ -220,7 +247,7 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
         rows: Sequence[Mapping[str, Any]] = index.rows(
             "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason,"
             f" id, created_at, {_MISSING_FILES}"
-            f" FROM generations WHERE account = :account AND {_UNSECURED}"
+            f" FROM generations WHERE account = :account AND {UNSECURED}"
             " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
             " ORDER BY 2, 1 LIMIT :limit",
             {"account": account, "due": cursor[0], "number": cursor[1], "limit": PAGE_ROWS},
@@ -272,10 +299,30 @@ def last_started_at(index: Index) -> datetime | None:
     return None if row is None else unstamp(row["last"])
 
 
+def first_run_at(index: Index) -> datetime | None:
+    """Tell when the first run began that is remembered."""
+    row = index.row("SELECT MIN(started_at) AS first FROM runs")
+    return None if row is None else unstamp(row["first"])
+
+
 def start_run(index: Index, run_id: str, now: datetime) -> None:
     """Write that a run began."""
     with index.transaction() as db:
-        db.table("runs").insert({"id": run_id, "started_at": stamp(now)})
+        moment = stamp(now)
+        db.table("runs").insert({"id": run_id, "started_at": moment, "alive_at": moment})
+
+
+def show_life(index: Index, run_id: str, now: datetime) -> None:
+    """Write that a run goes on: who looks from outside cannot know its process."""
+    with index.transaction() as db:
+        db.table("runs").update(run_id, {"alive_at": stamp(now)})
+
+
+def break_off(index: Index, run_id: str, exit_code: int, summary: Mapping[str, object]) -> None:
+    """Write why a run did not come to its end; the next one still takes it for one that died."""
+    told = json.dumps(summary, ensure_ascii=False)
+    with index.transaction() as db:
+        db.table("runs").update(run_id, {"exit_code": exit_code, "summary": told})
 
 
 def end_run(

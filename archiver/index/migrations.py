@@ -60,8 +60,7 @@ CREATE INDEX generations_due
     WHERE next_try_at IS NOT NULL;
 CREATE INDEX generations_unsecured ON generations (account, deadline_at)
     WHERE state IN ('pending', 'failed');
-CREATE INDEX generations_in_progress ON generations (account)
-    WHERE state = 'in_progress';
+CREATE INDEX generations_by_state ON generations (account, state);
 CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
 
 CREATE TABLE assets (
@@ -105,7 +104,8 @@ CREATE TABLE copies (
     fault TEXT,
     PRIMARY KEY (generation, key, destination)
 ) WITHOUT ROWID;
-CREATE INDEX copies_by_proof ON copies (destination, COALESCE(proven_at, stored_at));
+CREATE INDEX copies_by_proof
+    ON copies (destination, COALESCE(proven_at, stored_at), size_bytes);
 CREATE INDEX copies_at_fault ON copies (destination) WHERE fault IS NOT NULL;
 
 CREATE TABLE strays (
@@ -125,7 +125,10 @@ CREATE TABLE accounts (
     last_success_at TEXT,
     last_error TEXT,
     last_exit_code INTEGER NOT NULL DEFAULT 0,
+    first_tried_at TEXT,
     shrunk_from INTEGER,
+    too_late INTEGER NOT NULL DEFAULT 0,
+    too_late_from TEXT,
     provider_total INTEGER,
     usual_total INTEGER NOT NULL DEFAULT 0,
     retention_seconds REAL,
@@ -149,14 +152,17 @@ CREATE TABLE destinations (
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     started_at TEXT NOT NULL,
+    alive_at TEXT NOT NULL,
     ended_at TEXT,
     exit_code INTEGER,
     summary TEXT
 );
+CREATE INDEX runs_by_time ON runs (started_at);
 
 CREATE TABLE jobs (
     name TEXT PRIMARY KEY,
     tried_at TEXT NOT NULL,
+    ended_at TEXT,
     succeeded_at TEXT,
     error TEXT
 );

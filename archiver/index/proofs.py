@@ -9,11 +9,15 @@ may have replaced it meanwhile.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlite_utils import Database
+
+from archiver.index import counters
 from archiver.index.captured import SIDECAR
 from archiver.index.database import Index
 from archiver.index.rows import stamp, unstamp
@@ -47,6 +51,8 @@ HELD_COLUMNS = (
     " g.account, g.id, g.next_try_at IS NULL AS is_settled"
 )
 _PLACE = "generation = :number AND key = :key AND destination = :destination"
+_AS_IT_WAS = f"{_PLACE} AND sha256 = :sha256 AND stored_at = :stored_at"
+_STILL_RIGHT = f"FROM copies WHERE {_AS_IT_WAS} AND fault IS NULL"
 _DUE = """
 INSERT INTO due (generation, key, destination, size_bytes, moment)
 SELECT generation, key, destination, size_bytes,
@@ -220,41 +226,50 @@ def known_contents(index: Index, sha256s: Collection[str]) -> dict[str, set[tupl
 
 
 def record(index: Index, proofs: Sequence[Proof]) -> None:
-    """Write how copies were found; one that was replaced since then stays as it is."""
+    """Write how copies were found; one that was replaced since then stays as it is.
+
+    What was not known to be wrong is counted.
+    """
+    failures: Counter[counters.Counter] = Counter()
     with index.transaction() as db:
         for proof in proofs:
             held = proof.held
-            place = {
-                "number": held.number,
-                "key": held.asset_key,
-                "destination": held.destination,
-            }
             change = "fault = :fault" if proof.fault else "fault = NULL, proven_at = :at"
-            written = db.execute(
-                f"UPDATE copies SET {change} WHERE {_PLACE}"
-                " AND sha256 = :sha256 AND stored_at = :stored_at",
-                {
-                    **place,
-                    "fault": proof.fault,
-                    "at": stamp(proof.looked_at),
-                    "sha256": held.digest.sha256,
-                    "stored_at": stamp(held.stored_at),
-                },
-            )
-            db.execute(f"DELETE FROM temp.findings WHERE {_PLACE}", place)
+            values = {
+                **_place_of(held),
+                "fault": proof.fault,
+                "at": stamp(proof.looked_at),
+                "sha256": held.digest.sha256,
+                "stored_at": stamp(held.stored_at),
+            }
+            if proof.fault and db.execute(f"SELECT 1 {_STILL_RIGHT}", values).fetchone():
+                failed = counters.Counter(counters.VERIFY_FAILURES, held.destination, proof.fault)
+                failures[failed] += 1
+            written = db.execute(f"UPDATE copies SET {change} WHERE {_AS_IT_WAS}", values)
+            db.execute(f"DELETE FROM temp.findings WHERE {_PLACE}", _place_of(held))
             if written.rowcount and proof.fault:
-                found = proof.found or Digest(size_bytes=0, sha256="")
-                db.execute(
-                    "INSERT INTO temp.findings"
-                    " (generation, key, destination, fault, found_bytes, found_sha256) VALUES"
-                    " (:number, :key, :destination, :fault, :size_bytes, :sha256)",
-                    {
-                        **place,
-                        "fault": proof.fault,
-                        "size_bytes": None if proof.found is None else found.size_bytes,
-                        "sha256": found.sha256 or None,
-                    },
-                )
+                _add_finding(db, proof)
+        if failures:
+            counters.add(index, failures)
+
+
+def _place_of(held: Held) -> dict[str, int | str]:
+    return {"number": held.number, "key": held.asset_key, "destination": held.destination}
+
+
+def _add_finding(db: Database, proof: Proof) -> None:
+    found = proof.found or Digest(size_bytes=0, sha256="")
+    db.execute(
+        "INSERT INTO temp.findings"
+        " (generation, key, destination, fault, found_bytes, found_sha256) VALUES"
+        " (:number, :key, :destination, :fault, :size_bytes, :sha256)",
+        {
+            **_place_of(proof.held),
+            "fault": proof.fault,
+            "size_bytes": None if proof.found is None else found.size_bytes,
+            "sha256": found.sha256 or None,
+        },
+    )
 
 
 def note_known(index: Index, destinations: Collection[str]) -> int:

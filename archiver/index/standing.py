@@ -23,6 +23,7 @@ class Standing:
 
     destination: str
     copies: int
+    size_bytes: int
     at_fault: int
     too_new: int
     strays: int
@@ -32,11 +33,15 @@ class Standing:
 
 
 def standing(index: Index, destination: str) -> Standing:
-    """Tell how well a destination is proven."""
+    """Tell how well a destination is proven; each part of it comes from an index alone."""
     row: Mapping[str, Any] | None = index.row(
-        "SELECT COUNT(*) AS copies, COUNT(fault) AS at_fault,"
-        " COUNT(*) FILTER (WHERE fault = :too_new) AS too_new,"
-        " MIN(COALESCE(proven_at, stored_at)) AS proven_since,"
+        "SELECT COUNT(*) AS copies, COALESCE(SUM(size_bytes), 0) AS bytes,"
+        " (SELECT COUNT(*) FROM copies WHERE destination = :name AND fault IS NOT NULL)"
+        " AS at_fault,"
+        " (SELECT COUNT(*) FROM copies WHERE destination = :name AND fault IS NOT NULL"
+        "  AND fault = :too_new) AS too_new,"
+        " (SELECT MIN(COALESCE(proven_at, stored_at)) FROM copies WHERE destination = :name)"
+        " AS proven_since,"
         " (SELECT COUNT(*) FROM strays WHERE destination = :name) AS strays,"
         " (SELECT verified_at FROM destinations WHERE name = :name) AS verified_at,"
         " (SELECT drilled_at FROM destinations WHERE name = :name) AS drilled_at"
@@ -47,6 +52,7 @@ def standing(index: Index, destination: str) -> Standing:
     return Standing(
         destination=destination,
         copies=row["copies"],
+        size_bytes=row["bytes"],
         at_fault=row["at_fault"],
         too_new=row["too_new"],
         strays=row["strays"],

@@ -49,7 +49,8 @@ Answer = TypeVar("Answer")
 class HttpApi:
     """The `Api` of one account over one pooled connection.
 
-    `sleep` waits between attempts; it may raise to end the call.
+    `sleep` waits between attempts; it may raise to end the call. `clock_skew_seconds` says how far
+    ahead of this machine's clock the host's was at its last answer, if it told the time.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class HttpApi:
         pace: Pace,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        attempts: int = ATTEMPTS,
         answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -69,6 +71,8 @@ class HttpApi:
         self._answer_timeout_seconds = answer_timeout_seconds
         self._pace = pace
         self._sleep = sleep
+        self._attempts = attempts
+        self.clock_skew_seconds: float | None = None
         self._connection = connection
         self._client = httpx.Client(
             base_url=base_url,
@@ -100,13 +104,13 @@ class HttpApi:
         self, path: str, parameters: Parameters | None, read: Callable[[bytes], Answer]
     ) -> Answer:
         began_at = time.monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 return self._get_once(path, parameters, read)
             except ProviderError as error:
                 wait = _wait_before_retry(error, attempt)
                 is_late = time.monotonic() + (wait or 0.0) > began_at + RETRY_WITHIN_SECONDS
-                if wait is None or is_late or attempt == ATTEMPTS:
+                if wait is None or is_late or attempt == self._attempts:
                     raise
             self._sleep(wait)
         raise AssertionError("unreachable: the last attempt raises")
@@ -125,6 +129,7 @@ class HttpApi:
     ) -> tuple[int, Mapping[str, str], bytes]:
         try:
             with self._client.stream("GET", path, params=parameters) as answer:
+                self.clock_skew_seconds = _clock_skew_seconds(answer.headers)
                 return answer.status_code, answer.headers, self._read_body(path, answer)
         except httpx.TimeoutException:
             raise ProviderUnavailable(f"{self._where(path)} did not answer in time") from None
@@ -256,6 +261,16 @@ def _quote(body: bytes) -> str:
     words = " ".join(hide_in_text(body[:2000].decode("utf-8", "replace")).split())
     shown = "".join(character for character in words if character.isprintable())[:160]
     return f": {shown}" if shown else ""
+
+
+def _clock_skew_seconds(headers: Mapping[str, str]) -> float | None:
+    """Compare the time an answer tells, and the age a cache adds to it, with this machine's."""
+    age = headers.get("age", "")
+    try:
+        told = parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return told + (float(age) if age.isascii() and age.isdecimal() else 0.0) - time.time()
 
 
 def _retry_after_seconds(headers: Mapping[str, str], default: float | None = 20.0) -> float | None:

@@ -9,3 +9,9 @@ DESTINATION_TYPES = {
     "s3": "archiver.storage.s3.destination",
 }
 """Type in the config -> module with `Options` (pydantic) and `open_destination(name, options)`."""
+
+TRIAL_TYPES = {
+    "local": "archiver.storage.local.trial",
+    "s3": "archiver.storage.s3.trial",
+}
+"""Type in the config -> module with `open_trial(name, options)`, for `doctor` (`trial`)."""

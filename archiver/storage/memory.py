@@ -15,6 +15,7 @@ from archiver.keys import validate_key
 from archiver.model import Digest, Receipt, Stored
 from archiver.storage.base import READ_BYTES, Capabilities, Chunk, Created
 from archiver.storage.checks import Tally, check_prefix, is_key
+from archiver.storage.trial import Surroundings, check_trial_key
 
 
 class Options(BaseModel):
@@ -105,6 +106,26 @@ class MemoryDestination:
 
     def close(self) -> None:
         """Keep what is held: tests look at it afterwards."""
+
+
+class MemoryTrial(MemoryDestination):
+    """A dictionary in which something can be removed."""
+
+    clock_skew_seconds = None
+
+    def look_around(self) -> Surroundings:
+        """Tell nothing: memory is always there."""
+        return Surroundings(place="memory")
+
+    def refuses_damaged(self, key: str) -> None:
+        """Keep the port's promise: there is no way on which bytes could change."""
+        check_trial_key(key)
+
+    def remove(self, key: str) -> bool:
+        """Keep the port's promise."""
+        with self.lock:
+            self.files.pop(check_trial_key(key), None)
+        return True
 
 
 class _MemoryUpload:

@@ -18,6 +18,8 @@ from archiver.storage.base import Destination
 from archiver.storage.breaker import Breaker
 
 LOCK_NAME = "lock"
+VERIFY_LOCK = "verify.lock"
+DAEMON_LOCK = "daemon.lock"
 
 
 @contextmanager

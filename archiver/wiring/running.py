@@ -1,14 +1,31 @@
-"""Makes what one run needs besides archive and accounts: the media engine and the options."""
+"""Makes one run on an open archive, and what it needs besides: the media engine, the options."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from datetime import datetime
 
+from archiver.actions.archive import Archive
 from archiver.actions.listing.walk import WalkOptions
-from archiver.actions.run import RunOptions
+from archiver.actions.run import Observer, RunOptions, RunSummary, run
 from archiver.config import Config
 from archiver.fetch.engine import Limits, MediaEngine
+from archiver.wiring.accounts import open_accounts
+
+
+def pass_over(
+    config: Config,
+    archive: Archive,
+    options: RunOptions,
+    accounts: Collection[str],
+    observer: Observer,
+    stopping: threading.Event,
+) -> RunSummary:
+    """Make one run over these accounts, over all of them when none is named."""
+    with open_accounts(config, archive.index, accounts, stopping) as opened:
+        engine = open_engine(config, stopping)
+        return run(archive, opened.usable, opened.unusable, engine, options, observer)
 
 
 def open_engine(config: Config, stopping: threading.Event) -> MediaEngine:
@@ -32,6 +49,7 @@ def run_options(
     limit: int | None = None,
     retries_now: bool = False,
     accepts_shrunk: bool = False,
+    may_go_on: Callable[[], bool] = lambda: True,
 ) -> RunOptions:
     """Make the options of one run."""
     return RunOptions(
@@ -41,9 +59,11 @@ def run_options(
             is_sweep=is_sweep,
             since=since,
             accepts_shrunk=accepts_shrunk,
+            may_go_on=may_go_on,
         ),
         concurrency=config.transfer.concurrency,
         limit=limit,
         retries_now=retries_now,
         every={name: every for name, (_, every) in config.poll_intervals.items()},
+        may_go_on=may_go_on,
     )

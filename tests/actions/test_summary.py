@@ -39,10 +39,14 @@ def test_what_is_tried_again_does_not_hide_a_bug() -> None:
     assert 1 == account.exit_code
 
 
-def test_loss_beside_a_failure_is_no_success() -> None:
-    """An account is well when nothing is left to do; what is lost stays lost."""
+def test_a_success_is_all_that_is_in_our_hands() -> None:
+    """A few broken files of a provider make no account stale; what is lost stays lost."""
     assert AccountSummary(provider="oxen", lost=1, exit_code=4).is_well
-    assert not AccountSummary(provider="oxen", lost=1, failed=1, exit_code=4).is_well
+    assert AccountSummary(provider="oxen", failed=2, exit_code=3).is_well
+    assert AccountSummary(provider="oxen", archived=1, failed=50, exit_code=3).is_well
+    assert not AccountSummary(provider="oxen", lost=1, failed=3, exit_code=4).is_well
+    assert not AccountSummary(provider="oxen", failed=1, unplaced=1, exit_code=3).is_well
+    assert not AccountSummary(provider="oxen", bad_rows=1, exit_code=3).is_well
     assert not AccountSummary(provider="oxen", exit_code=4, error="refused").is_well
 
 

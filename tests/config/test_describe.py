@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from archiver.config import Config, parse_config
+from archiver.config.alerts import AlertsSection, MailSection
 from archiver.config.describe import HIDDEN, as_document, as_toml, make_schema
 from archiver.config.schema import (
-    AlertsSection,
     ArchiveSection,
     DaemonSection,
     ScheduleSection,
@@ -35,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "daemon": DaemonSection,
     "alerts": AlertsSection,
 }
+_HEADER = re.compile(r"^(?:# )?\[([\w.]+)\]$")
 _OPTION = re.compile(r"^(?:# )?(\w+) = ")
 SECRETIVE = """
     [accounts.a]
@@ -48,6 +49,17 @@ SECRETIVE = """
     bucket = "vault"
     access_key = "id-secret"
     secret_key = "key-secret"
+    [alerts]
+    ping_url = "https://ping.example.com/secret"
+    webhook = ["https://hook.example.com/secret", { env = "HOOK" }]
+"""
+MAIL = """
+    [alerts.mail]
+    host = "smtp.example.com"
+    username = "me"
+    password = "mail-secret"
+    from = "me@example.com"
+    to = ["you@example.com"]
 """
 
 
@@ -62,10 +74,10 @@ def parse(text: str) -> Config:
 @pytest.mark.parametrize("written", [as_toml, json.dumps])
 def test_a_secret_is_never_shown(written: Any) -> None:
     """Plain values are hidden in every form that is printed."""
-    shown = written(as_document(parse(SECRETIVE)))
+    shown = written(as_document(parse(SECRETIVE + MAIL)))
 
     assert "secret" not in shown.replace("secret_key", "")
-    assert shown.count(HIDDEN) == 4
+    assert shown.count(HIDDEN) == 7
 
 
 def test_the_place_of_a_secret_is_shown() -> None:
@@ -85,6 +97,17 @@ def test_what_is_shown_is_a_config_with_the_same_meaning() -> None:
 
     assert again == config
     assert as_document(again) == as_document(config)
+
+
+def test_mail_is_shown_as_the_section_that_it_is() -> None:
+    """Under its own header and with the names of the config, and it reads back the same."""
+    config = parse(EXAMPLE + MAIL.replace('"mail-secret"', '{ env = "MAIL_PASSWORD" }'))
+
+    shown = as_toml(as_document(config))
+
+    assert '\n[alerts.mail]\nhost = "smtp.example.com"\nport = 587\n' in shown
+    assert 'from = "me@example.com"' in shown
+    assert config.alerts.mail == parse(shown).alerts.mail
 
 
 def test_texts_with_quotes_and_controls_are_written_as_toml() -> None:
@@ -128,6 +151,10 @@ def test_the_example_keeps_to_the_schema() -> None:
         '[accounts.x]\nprovider = "oxen"',
         '[accounts.x]\nprovider = "nobody"\napi_key = "some-key"',
         '[destinations.x]\ntype = "s3"',
+        '[accounts.x]\nprovider = "oxen"\napi_key = { env = "A", file = "b" }',
+        '[accounts.x]\nprovider = "oxen"\napi_key = { evn = "A" }',
+        '[alerts]\nmail = { host = "smtp.example.com" }',
+        '[alerts]\nwebhook = [{ url = "https://hook.example.com" }]',
     ],
 )
 def test_the_schema_sees_the_mistakes_that_the_program_sees(mistake: str) -> None:
@@ -139,10 +166,22 @@ def test_the_schema_sees_the_mistakes_that_the_program_sees(mistake: str) -> Non
     assert not Draft202012Validator(make_schema()).is_valid(document)
 
 
+def test_the_schema_takes_secrets_in_every_form() -> None:
+    """Plain text as well: an editor marks nothing that the program takes."""
+    document = tomllib.loads(f"{EXAMPLE}\n{MAIL}")
+    document["alerts"]["webhook"] = ["https://hook.example.com", {"command": ["pass", "hook"]}]
+
+    Draft202012Validator(make_schema()).validate(document)
+
+
 def test_every_option_is_described() -> None:
     """The schema is the reference: no option is without its sentence."""
     modules = (*PROVIDERS.values(), *DESTINATION_TYPES.values())
-    models = [*SECTIONS.values(), *(import_module(module).Options for module in modules)]
+    models = [
+        *SECTIONS.values(),
+        MailSection,
+        *(import_module(module).Options for module in modules),
+    ]
 
     silent = [
         f"{model.__module__}.{name}"
@@ -172,8 +211,8 @@ def shown_options() -> dict[str, set[str]]:
     shown: dict[str, set[str]] = {}
     here: set[str] = set()
     for line in EXAMPLE.splitlines():
-        if line.startswith("["):
-            here = shown.setdefault(line.strip("[]"), set())
+        if match := _HEADER.match(line):
+            here = shown.setdefault(match[1], set())
         elif match := _OPTION.match(line):
             here.add(match[1])
     return shown
@@ -182,7 +221,36 @@ def shown_options() -> dict[str, set[str]]:
 @pytest.mark.parametrize(("name", "section"), SECTIONS.items())
 def test_the_example_shows_every_option_of_a_section(name: str, section: type[BaseModel]) -> None:
     """And none that does not exist."""
-    assert set(section.model_fields) == shown_options()[name]
+    assert set(section.model_fields) - {"mail"} == shown_options()[name]
+
+
+def test_the_example_shows_every_option_of_mail() -> None:
+    """Under the names that the config has for them."""
+    options = MailSection.model_fields
+
+    known = {field.alias or name for name, field in options.items()}
+
+    assert known == shown_options()["alerts.mail"]
+
+
+def test_the_example_of_mail_is_a_whole_one_with_the_defaults() -> None:
+    """To take the comment signs away is enough for mail to be sent."""
+    _, _, section = EXAMPLE.partition("# [alerts.mail]\n")
+    options = [line for line in section.splitlines() if _OPTION.match(line)]
+    text = "\n".join(["[alerts.mail]", *(line.removeprefix("# ") for line in options)])
+
+    mail = parse(f"{SECRETIVE}\n{text}").alerts.mail
+
+    assert mail is not None
+    assert (587, "starttls") == (mail.port, mail.security)
+
+
+def test_the_example_tells_editors_where_its_schema_is() -> None:
+    """The first line is a directive, and the next ones say how to write the file that it names."""
+    directive, advice = EXAMPLE.splitlines()[:2]
+
+    assert "#:schema ./config.schema.json" == directive
+    assert "archiver config schema > config.schema.json" in advice
 
 
 def test_the_example_shows_every_option_of_every_account() -> None:
@@ -221,14 +289,17 @@ def commented_options() -> list[tuple[str, str, str]]:
     """Read the example: (header of the table, option, the commented line without its "# ")."""
     found, header = [], ""
     for line in EXAMPLE.splitlines():
-        if line.startswith("["):
-            header = line.strip("[]")
+        if match := _HEADER.match(line):
+            header = match[1]
         elif line.startswith("# ") and (match := _OPTION.match(line)):
             found.append((header, match[1], line.removeprefix("# ")))
     return found
 
 
-@pytest.mark.parametrize(("header", "option", "line"), commented_options())
+@pytest.mark.parametrize(
+    ("header", "option", "line"),
+    [one for one in commented_options() if one[0] != "alerts.mail"],  # tried as a whole, above
+)
 def test_a_commented_option_is_valid_and_shows_its_default(
     header: str, option: str, line: str
 ) -> None:

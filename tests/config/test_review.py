@@ -115,24 +115,18 @@ def test_paths_of_users_that_are_not_there_are_named_with_their_keys(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('[schedule]\ncron = "*/5 * * * *"\n', "schedule.cron"),
-        (
-            '[transfer]\nexecutor = "dask"\ndask_scheduler = "tls://host"\n',
-            "transfer.executor",
-        ),
-        ('[alerts]\nping_url = "https://ping.example.com"\n', "alerts.ping_url"),
-        ('[alerts]\napprise = ["json://host"]\n', "alerts.apprise"),
-        ('[alerts]\ntextfile = "/tmp/archiver.prom"\n', "alerts.textfile"),
+        ('[transfer]\nexecutor = "dask"\n', "transfer.executor"),
+        ('[transfer]\ndask_scheduler = "tls://host"\n', "transfer.dask_scheduler"),
     ],
 )
 def test_an_option_that_nothing_obeys_yet_is_refused(text: str, place: str) -> None:
     """Whoever sets it counts on it: silence would be a false promise."""
-    assert f"{place} is not available in this version" in problems_of(text + SMALL)
+    assert f"line 2: {place} is not available in this version" in problems_of(text + SMALL)
 
 
 def test_the_defaults_of_such_options_are_taken() -> None:
     """What they say is what happens."""
-    text = '[transfer]\nexecutor = "local"\n[alerts]\napprise = []\n'
+    text = '[transfer]\nexecutor = "local"\n'
 
     assert "local" == parse_config(text + SMALL, {}).transfer.executor
 

@@ -195,6 +195,34 @@ def test_an_outage_that_stays_is_told(server: Server, open_api: Callable[[], Htt
     assert len(server.asked) == ATTEMPTS
 
 
+def test_a_client_that_asks_once_does_not_try_again(
+    server: Server, open_api: Callable[..., HttpApi]
+) -> None:
+    """`doctor` tells what is now."""
+    server.replies = [Reply(503), Reply()]
+
+    with pytest.raises(ProviderUnavailable):
+        open_api(attempts=1).get_json("/things")
+
+    assert 1 == len(server.asked)
+
+
+@pytest.mark.parametrize(("age", "ahead_seconds"), [(None, 0), ("360", 360), ("old", 0)])
+def test_the_host_s_clock_is_compared_with_ours(
+    server: Server, open_api: Callable[..., HttpApi], age: str | None, ahead_seconds: int
+) -> None:
+    """Its Date, and what a cache adds to it, say how far ahead it is; before, nothing is known."""
+    server.replies = [Reply(headers={} if age is None else {"age": age})]
+    api = open_api()
+    before = api.clock_skew_seconds
+
+    api.get_json("/things")
+
+    assert before is None
+    assert api.clock_skew_seconds is not None
+    assert abs(api.clock_skew_seconds - ahead_seconds) < 30
+
+
 def test_waits_between_attempts_double(server: Server, open_api: Callable[..., HttpApi]) -> None:
     """Each wait is at least twice the shortest one before it, with jitter on top."""
     server.replies = [Reply(status=503)]

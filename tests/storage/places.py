@@ -13,7 +13,10 @@ from archiver.model import Digest
 from archiver.storage import memory
 from archiver.storage.base import Destination, read_whole
 from archiver.storage.local import destination as local
+from archiver.storage.local import trial as local_trial
 from archiver.storage.s3 import destination as s3
+from archiver.storage.s3 import trial as s3_trial
+from archiver.storage.trial import Trial
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,6 +39,9 @@ class Place(Protocol):
     def destination(self) -> Destination:
         """The destination under test."""
 
+    def open_trial(self) -> Trial:
+        """Open the same place to try it out, as `doctor` does."""
+
     def put_raw(self, name: str, data: bytes) -> None:
         """Place a file under any name, past the port."""
 
@@ -54,6 +60,12 @@ class MemoryPlace:
 
     def __init__(self) -> None:
         self.destination = memory.open_destination("ram", memory.Options(type="memory"))
+
+    def open_trial(self) -> Trial:
+        """Share the dictionary."""
+        trial = memory.MemoryTrial("ram")
+        trial.files = self.destination.files
+        return trial
 
     def put_raw(self, name: str, data: bytes) -> None:
         """Add to the dictionary itself."""
@@ -76,7 +88,12 @@ class LocalPlace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.destination = local.open_destination("disk", local.Options(type="local", path=root))
+        self.options = local.Options(type="local", path=root)
+        self.destination = local.open_destination("disk", self.options)
+
+    def open_trial(self) -> Trial:
+        """Open the same directory."""
+        return local_trial.open_trial("disk", self.options)
 
     def put_raw(self, name: str, data: bytes) -> None:
         """Write the file as any program would."""
@@ -124,7 +141,12 @@ class S3Place:
             "part_size": PART_BYTES,
             **options,
         }
-        self.destination = s3.open_destination("vault", s3.Options.model_validate(given))
+        self.options = s3.Options.model_validate(given)
+        self.destination = s3.open_destination("vault", self.options)
+
+    def open_trial(self) -> Trial:
+        """Open the same prefix; the caller closes it."""
+        return s3_trial.open_trial("vault", self.options)
 
     def create_bucket(self, *, with_object_lock: bool = False, with_versions: bool = False) -> None:
         """Create the bucket, unless an earlier test did."""

@@ -89,6 +89,9 @@ class Silent:
     def destination_failed(self, name: str, error: DestinationError) -> None:
         """Look away."""
 
+    def finished(self, summary: RunSummary) -> None:
+        """See `Observer`."""
+
 
 @dataclass(slots=True)
 class Ground:

@@ -230,6 +230,9 @@ class Watcher:
     def destination_failed(self, name: str, error: DestinationError) -> None:
         """See `Observer`."""
 
+    def finished(self, summary: RunSummary) -> None:
+        """See `Observer`."""
+
 
 @dataclass(slots=True)
 class Diary:

@@ -28,6 +28,8 @@ from archiver.actions.copying import bring, note_intruder
 from archiver.actions.listing.links import LiveLinks
 from archiver.errors import (
     AnswerInvalid,
+    ArchiverError,
+    CopyDamaged,
     CopyExists,
     CredentialsRejected,
     DestinationError,
@@ -95,6 +97,7 @@ def _end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
         for asset in known.assets:
             if asset.media is not None:
                 progress.missing.pop(asset.asset.key, None)
+                progress.failed_as.pop(asset.asset.key, None)
     return conclude(archive, known, progress)
 
 
@@ -163,6 +166,9 @@ def _to_fetch(known: Known) -> list[KnownAsset]:
 
 def _keep(progress: Progress, known: KnownAsset, outcome: Outcome) -> None:
     key = known.asset.key
+    progress.failed_as.pop(key, None)
+    if outcome.failed_as is not None:
+        progress.failed_as[key] = outcome.failed_as
     if outcome.media is not None:
         progress.media[key] = outcome.media
         progress.missing.pop(key, None)
@@ -211,6 +217,8 @@ def _give_up(archive: Archive, known: Known, progress: Progress, error: Exceptio
         lost = Lost(f"the provider deleted it: {error}", error.http_status)
         return _bury(archive, known, progress, lost)
     _catch_up(archive, known, progress)
+    failed_as = (error if isinstance(error, ArchiverError) else CopyDamaged(str(error))).label
+    progress.failed_as = {one.asset.key: failed_as for one in _to_fetch(known)} or {"": failed_as}
     outcome = Captured(
         event=Event.TRY_FAILED,
         reason=str(error),

@@ -24,13 +24,19 @@ from archiver.storage.base import put
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
+NOT_READY = "not_ready"
+"""What is finished and names no output yet, or waits for a destination, failed without an error."""
 PATIENT_ATTEMPTS = 6
 """So many tries, over an hour at the least, before a repeated word of the provider is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureReport:
-    """What one try did, for the summary of the run."""
+    """What one try did, for the summary of the run.
+
+    `failed_as` says for each asset that failed, or destination that did not take it, of which
+    kind the error was (`ArchiverError.label`).
+    """
 
     number: int
     account: str
@@ -45,11 +51,12 @@ class CaptureReport:
     is_destination_fault: bool = False
     account_error: ProviderError | None = None
     warnings: tuple[str, ...] = ()
+    failed_as: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a try has gathered so far."""
+    """What a try has gathered so far; `failed_as` by asset key."""
 
     media: dict[str, Media] = field(default_factory=dict)
     missing: dict[str, Missing] = field(default_factory=dict)
@@ -60,6 +67,7 @@ class Progress:
     is_more_to_ask: bool = False
     account_error: ProviderError | None = None
     warnings: list[str] = field(default_factory=list)
+    failed_as: dict[str, str] = field(default_factory=dict)
 
 
 def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
@@ -243,7 +251,14 @@ def record(archive: Archive, known: Known, progress: Progress, outcome: Captured
         is_tried_again=outcome.next_try_at is not None and state not in RESTING_STATES,
         account_error=progress.account_error,
         warnings=tuple(progress.warnings),
+        failed_as=_failed_as(progress) if outcome.event is Event.TRY_FAILED else (),
     )
+
+
+def _failed_as(progress: Progress) -> tuple[str, ...]:
+    """Name the errors of a try that failed; one without any came before its files had a name."""
+    told = progress.failed_as or {name: one.label for name, one in progress.failures.items()}
+    return tuple(told.values()) or (NOT_READY,)
 
 
 def _count_lost(known: Known, progress: Progress, outcome: Captured) -> int:

@@ -78,7 +78,7 @@ class Outcome:
 
     `warning` tells of a size or a kind that is not what the provider stated: no failure, since
     the file proved to be whole, or stayed as it is (see `Intake`).
-    `is_unplaced` says that no destination took the file.
+    `is_unplaced` says that no destination took the file, `failed_as` what kind of error it was.
     """
 
     media: Media | None = None
@@ -88,6 +88,7 @@ class Outcome:
     retry_after_seconds: float | None = None
     warning: str | None = None
     is_unplaced: bool = False
+    failed_as: str | None = None
 
 
 class Downloader:
@@ -279,6 +280,7 @@ class Downloader:
             missing=missing,
             retry_after_seconds=error.retry_after_seconds,
             is_unplaced=isinstance(error, DestinationUnavailable),
+            failed_as=error.label,
         )
 
 

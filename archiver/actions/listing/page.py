@@ -39,8 +39,8 @@ class WalkReport:
     """What a walk saw. `bad_rows` holds the first ones, `bad_row_count` counts all.
 
     `listed` counts each generation once. `is_resumed` tells that the walk went on where an earlier
-    one broke off, `is_at_end` that it read the listing's last page. `shrunk_from` is set when the
-    listing suddenly holds less than half of what it used to.
+    one broke off, `is_at_end` that it read the listing's last page, `is_cut` that it was told to
+    break off. `shrunk_from` is set when the listing suddenly holds less than half of what it used to.
     """
 
     account: str
@@ -51,6 +51,7 @@ class WalkReport:
     is_sweep: bool = False
     is_resumed: bool = False
     is_at_end: bool = False
+    is_cut: bool = False
     shrunk_from: int | None = None
     in_progress: set[str] = field(default_factory=set)
     bad_row_count: int = 0

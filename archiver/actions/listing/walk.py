@@ -9,7 +9,7 @@ it broke. Generations that were in progress and did not show up are asked for by
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,7 +30,8 @@ MAX_GAPS = 8
 class WalkOptions:
     """How far to walk. `since` is the user's own bound: such a walk proves nothing beyond it.
 
-    `accepts_shrunk` is the user's word that a listing which lost more than half is right.
+    `accepts_shrunk` is the user's word that a listing which lost more than half is right. The walk
+    breaks off where `may_go_on`, asked before each further page, says no; the next goes on there.
     """
 
     look_back: timedelta
@@ -38,6 +39,7 @@ class WalkOptions:
     is_sweep: bool = False
     since: datetime | None = None
     accepts_shrunk: bool = False
+    may_go_on: Callable[[], bool] = lambda: True
 
 
 def walk(archive: Archive, account: Account, options: WalkOptions, links: LiveLinks) -> WalkReport:
@@ -47,6 +49,8 @@ def walk(archive: Archive, account: Account, options: WalkOptions, links: LiveLi
     record = ledger.load_account(archive.index, account.name, account.provider.name)
     report = WalkReport(account=account.name, is_sweep=_must_sweep(record, account, options, now))
     _list(archive, account, options, links, record, report)
+    if report.is_cut:
+        return report
     after = _settle(record, report, options, now)
     ask_for_unfinished(archive, account, report, links)
     ledger.save_account(archive.index, after)
@@ -87,6 +91,9 @@ def _list(
             continue
         ledger.save_account(archive.index, replace(under_way, walk_gaps=(here, *gaps)))
         here = page.next_cursor or here
+        if page.next_cursor is not None and not options.may_go_on():
+            report.is_cut = True
+            return
     report.is_at_end = True
 
 
@@ -123,6 +130,7 @@ def _settle(
         last_sweep_at=now if is_sweep and is_whole else record.last_sweep_at,
         provider_total=report.total,
         usual_total=usual_total,
+        shrunk_from=_shrunk_from(record, report),
         unreadable=report.bad_row_count if is_sweep else record.unreadable,
         unlisted=unlisted,
         last_error=None,
@@ -155,6 +163,12 @@ def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: Walk
         report.shrunk_from = record.usual_total
         return record.usual_total
     return told
+
+
+def _shrunk_from(record: ledger.AccountRecord, report: WalkReport) -> int | None:
+    """Say whether the listing lacks more than half; a walk that counted nothing cannot tell."""
+    is_counted = not report.is_resumed and (report.is_at_end or report.total is not None)
+    return report.shrunk_from if is_counted else record.shrunk_from
 
 
 def _must_sweep(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,8 +23,10 @@ from archiver.actions.forecast import Forecast
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.listing.walk import WalkOptions, walk
+from archiver.actions.parallel import open_pool
 from archiver.actions.running.stores import Stores
 from archiver.actions.running.summary import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_LOSS, RunSummary
+from archiver.actions.running.tally import Tally
 from archiver.errors import (
     AnswerInvalid,
     ArchiverError,
@@ -65,6 +67,9 @@ class Observer(Protocol):
     def destination_failed(self, name: str, error: DestinationError) -> None:
         """A destination is left out of this run, or of the rest of it."""
 
+    def finished(self, summary: RunSummary) -> None:
+        """The run came to its end, and the books are closed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -72,6 +77,8 @@ class RunOptions:
 
     `retries_now` does not wait for the next try of what failed; `every` is each account's poll
     interval, for the forecast. A slow destination may hold up the others for `patience_seconds`.
+    `may_go_on` is asked several times a second; at the first no nothing new is begun, and the pass
+    ends with what is in flight.
     """
 
     walk: WalkOptions
@@ -80,6 +87,7 @@ class RunOptions:
     retries_now: bool = False
     patience_seconds: float = 60.0
     every: Mapping[str, timedelta] = field(default_factory=dict)
+    may_go_on: Callable[[], bool] = lambda: True
 
 
 class OnePass:
@@ -108,12 +116,14 @@ class OnePass:
         self._refused: dict[str, set[int]] = {}
         self._left = options.limit
         self._stores = Stores(archive, options.patience_seconds, options.concurrency, summary)
+        self._tally = Tally(archive.index, engine)
         self._saved_at = time.monotonic()
+        self._is_cut = False
 
     def go(self) -> None:
         """List and capture until nothing is due."""
-        walkers = ThreadPoolExecutor(max(1, len(self._accounts)), "walk")
-        workers = ThreadPoolExecutor(self._options.concurrency, "capture")
+        walkers = open_pool(max(1, len(self._accounts)), "walk")
+        workers = open_pool(self._options.concurrency, "capture")
         patience_seconds: float | None = DRAIN_SECONDS
         try:
             for name, account in self._accounts.items():
@@ -123,6 +133,7 @@ class OnePass:
                 self._walks[future] = name
             while self._submit(workers) or self._walks or self._captures:
                 self._collect()
+            self._note_cut()
         except Interrupted:
             raise
         except Exception:
@@ -133,16 +144,21 @@ class OnePass:
                 pool.shutdown(wait=False, cancel_futures=True)
             # `wait` would wait for ever for those that were cancelled before they began.
             wait([one for one in self._running if not one.cancelled()], patience_seconds)
-            self._save_budgets()
+            self._save()
         self._stores.tell(self._observer.destination_failed)
 
     @property
     def _running(self) -> list[Future[Any]]:
         return [*self._walks, *self._captures]
 
-    def _save_budgets(self) -> None:
-        """Remember what each account has spent of its request budget: a kill must not refund it."""
+    def _save(self) -> None:
+        """Remember what each account has spent of its request budget: a kill must not refund it.
+
+        Likewise what was counted, and that the run goes on.
+        """
         self._saved_at = time.monotonic()
+        self._tally.save()
+        ledger.show_life(self._archive.index, self._summary.run_id, self._archive.clock())
         for name, account in self._all.items():
             spent_at, paused_until = account.pace.spent(), account.pace.paused_until
             provider = account.provider.name
@@ -153,7 +169,8 @@ class OnePass:
 
         With a limit that is known only when every account is listed.
         """
-        if self._stores.are_out():
+        self._is_cut = self._is_cut or not self._options.may_go_on()
+        if self._is_cut or self._stores.are_out():
             for future in self._captures:
                 future.cancel()
             return 0
@@ -181,6 +198,12 @@ class OnePass:
         self._left = None if self._left is None else self._left - added
         return added
 
+    def _note_cut(self) -> None:
+        """Name the accounts that were not through when the pass was told to end."""
+        for name in self._accounts if self._is_cut else ():
+            left = queries.due(self._archive.index, [name], self._archive.clock(), set(), 1)
+            self._summary.accounts[name].is_cut |= bool(list(left))
+
     def _free_slots(self) -> dict[str, int]:
         """How many more captures each account may have: a slow API must not hold all workers."""
         bound = self._options.concurrency * 2
@@ -192,7 +215,7 @@ class OnePass:
     def _collect(self) -> None:
         """Wait for something to end, and count it."""
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
-            self._save_budgets()
+            self._save()
             self._stores.leave_slow_ones_out()
         done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
@@ -217,7 +240,8 @@ class OnePass:
         account = self._summary.accounts[name]
         account.listed, account.new = report.listed, report.new
         account.is_sweep, account.provider_total = report.is_sweep, report.total
-        account.bad_rows = report.bad_row_count
+        account.bad_rows, account.is_cut = report.bad_row_count, report.is_cut
+        account.shrunk_from = report.shrunk_from
         for row in report.bad_rows:
             self._summary.add_problem(
                 f"{name}: row {row.id or 'without id'} cannot be read: {row.reason}"
@@ -243,6 +267,7 @@ class OnePass:
             self._drop(name, error)
             return
         self._count(name, report)
+        self._tally.take(report)
         self._observer.captured(report)
         if isinstance(report.account_error, RateLimited):
             self._go_on_without_api(name, number, report.account_error)
@@ -272,6 +297,7 @@ class OnePass:
             self._summary.add_problem(f"{name}/{report.generation_id}: {report.reason}")
         if report.is_tried_again:
             account.failed += 1
+            account.unplaced += report.is_destination_fault
             account.add_code(EXIT_INCOMPLETE)
         if report.lost:
             account.add_code(EXIT_LOSS)
@@ -289,6 +315,7 @@ class OnePass:
         account = self._summary.accounts[name]
         is_expected = isinstance(error, ArchiverError)
         account.error = str(error) if is_expected else f"internal error: {error!r}"
-        account.add_code(error.exit_code if isinstance(error, ArchiverError) else EXIT_FAILED)
+        account.add_error_code(error.exit_code if isinstance(error, ArchiverError) else EXIT_FAILED)
+        self._tally.take_error(name, error)
         self._summary.add_problem(f"{name}: {account.error}")
         self._observer.failed(name, error)

@@ -40,7 +40,9 @@ class Prepared:
     warnings: list[str] = field(default_factory=list)
 
 
-def prepare(archive: Archive) -> Prepared:
+def prepare(
+    archive: Archive, on_progress: Callable[[RebuildReport], None] = lambda _: None
+) -> Prepared:
     """Make every destination ready; raises ArchiveMissing when none can be used.
 
     Where each refuses its credentials that is what is raised: DestinationForbidden.
@@ -49,7 +51,7 @@ def prepare(archive: Archive) -> Prepared:
     was away meanwhile) is first taken over from its sidecars: else its files would be fetched
     again, and written over those that are there.
     """
-    return _prepare_each(archive, partial(_open_to_write, archive))
+    return _prepare_each(archive, partial(_open_to_write, archive, on_progress=on_progress))
 
 
 def prepare_places(archive: Archive, targets: frozenset[str]) -> Prepared:
@@ -97,12 +99,15 @@ def _prepare_each(
 
 
 def _open_to_write(
-    archive: Archive, destination: Destination, prepared: Prepared
+    archive: Archive,
+    destination: Destination,
+    prepared: Prepared,
+    on_progress: Callable[[RebuildReport], None] = lambda _: None,
 ) -> RebuildReport | None:
     if ledger.archive_id(archive.index, destination.name) is not None:
         check_marker(archive.index, destination)  # before an empty root is made in its place
     destination.prepare()
-    report = _take_over(archive, destination)
+    report = _take_over(archive, destination, on_progress)
     _clean(archive, destination, prepared)
     return report
 
@@ -143,7 +148,11 @@ def _is_same(destination: Destination, source: Destination, identity: str | None
         return False
 
 
-def _take_over(archive: Archive, destination: Destination) -> RebuildReport | None:
+def _take_over(
+    archive: Archive,
+    destination: Destination,
+    on_progress: Callable[[RebuildReport], None] = lambda _: None,
+) -> RebuildReport | None:
     """Read an unknown archive's sidecars; it counts as known only when all were read.
 
     A copy of an archive may have lost its marker, which begins with a dot, on the way.
@@ -152,7 +161,7 @@ def _take_over(archive: Archive, destination: Destination) -> RebuildReport | No
     report = None
     is_new = marker.found is Found.NEW
     if marker.found is Found.UNKNOWN_TO_INDEX or (is_new and _holds_files(destination)):
-        report = rebuild(archive.index, destination, clock=archive.clock)
+        report = rebuild(archive.index, destination, on_progress, archive.clock)
     if marker.found is not Found.KNOWN:
         ledger.remember_archive(archive.index, destination.name, marker.identity, archive.clock())
     return report

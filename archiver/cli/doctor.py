@@ -1,0 +1,131 @@
+"""`archiver doctor`: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from archiver.cli.output import counted, is_plain_wanted, is_terminal, print_json, visible
+from archiver.cli.settings import Settings
+from archiver.errors import ConfigInvalid
+from archiver.redaction import hide_in_text
+from archiver.units import parse_duration
+
+if TYPE_CHECKING:
+    from archiver.actions.doctoring.finding import Finding
+
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+_WIDTH = max(map(len, _COLOURS))
+
+
+def _read_timeout(_ctx: click.Context, _option: click.Parameter, given: str) -> timedelta:
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--timeout",
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    callback=_read_timeout,
+    help="Give up on a provider or destination that does not answer.",
+)
+@click.option("--send-test", is_flag=True, help="Send a test message to everybody in [alerts].")
+@click.pass_obj
+def command(settings: Settings, as_json: bool, timeout: timedelta, send_test: bool) -> int:
+    """Check all that an archive needs, and say what to do about what is wrong.
+
+    Looks at config, secrets, providers (one page each), destinations (put, read back, delete),
+    clock, disks, SQLite and the index. Nothing is changed. Exit code 1 when there is a problem;
+    warnings do not count.
+    """
+    from archiver.actions.doctor import doctor, is_well
+    from archiver.config import find_config
+
+    path = find_config(settings.config_path)
+    try:
+        config = settings.load()
+    except ConfigInvalid as error:
+        return _report_mistakes(error, as_json=as_json)
+    from archiver.wiring.doctoring import make_subjects
+
+    subjects, last = make_subjects(config, path, sends_test=send_test)
+    findings = []
+    for finding in doctor(subjects, last, timeout.total_seconds()):
+        findings.append(finding)
+        if not as_json:
+            _print(finding, is_quiet=settings.verbosity < 0)
+    exit_code = 0 if is_well(findings) else 1
+    if as_json:
+        order = [subject.name for subject in (*subjects, *last)]
+        findings.sort(key=lambda finding: order.index(finding.subject))
+        _print_document(findings, exit_code)
+    elif settings.verbosity >= 0:
+        _print_sum(findings)
+    return exit_code
+
+
+def _report_mistakes(error: ConfigInvalid, *, as_json: bool) -> int:
+    """Make a finding of each mistake in the config; there is nothing else to go by then."""
+    from archiver.actions.doctoring.finding import About
+
+    fix = "correct it, then `archiver config validate`"
+    told = error.problems or (str(error).partition("\n")[0],)
+    findings = [About("config").problem("valid", message, fix) for message in told]
+    if as_json:
+        _print_document(findings, error.exit_code)
+    else:
+        for finding in findings:
+            _print(finding)
+        _print_sum(findings)
+    return error.exit_code
+
+
+def _print(finding: Finding, *, is_quiet: bool = False) -> None:
+    """Print one line: the verdict, what it is about, what was found, and the fix."""
+    if is_quiet and finding.verdict == "ok":
+        return
+    verdict = finding.verdict.ljust(_WIDTH)
+    if is_terminal() and not is_plain_wanted():
+        verdict = click.style(verdict, fg=_COLOURS[finding.verdict])
+    fix = f". Fix: {finding.fix}" if finding.fix else ""
+    line = " ".join(visible(hide_in_text(f"{finding.message}{fix}")).split())
+    click.echo(f"{verdict}  {finding.subject}: {finding.check}: {line}")
+
+
+def _print_sum(findings: Sequence[Finding]) -> None:
+    counts = {
+        verdict: sum(finding.verdict == verdict for finding in findings) for verdict in _COLOURS
+    }
+    click.echo(
+        f"{counted(len(findings), 'check')}: {counted(counts['problem'], 'problem')}, "
+        f"{counted(counts['warning'], 'warning')}."
+    )
+
+
+def _print_document(findings: Sequence[Finding], exit_code: int) -> None:
+    print_json(
+        {
+            "exit_code": exit_code,
+            "problems": sum(finding.verdict == "problem" for finding in findings),
+            "warnings": sum(finding.verdict == "warning" for finding in findings),
+            "findings": [
+                {
+                    "subject": finding.subject,
+                    "check": finding.check,
+                    "verdict": finding.verdict,
+                    "message": hide_in_text(finding.message),
+                    "fix": hide_in_text(finding.fix) or None,
+                }
+                for finding in findings
+            ],
+        }
+    )
