@@ -106,9 +106,9 @@ def test_stop_in_the_middle_of_a_download_ends_well(
     """`systemctl stop` waits for the drain and no longer, and the unit is not failed then."""
     drop_in = "[Service]\nEnvironment=ARCHIVER__DAEMON__DRAIN=3s\n"  # as shipped: 60s
     machine.write("/etc/systemd/system/archiver.service.d/soon.conf", drop_in)
-    simulator.faults.add(trickle(20), host="media", times=None)
+    slow = simulator.faults.add(trickle(20), host="media", times=None)
     machine.sh(f"systemctl start {DAEMON}")
-    wait_until(lambda: media_requests(simulator) > 0, "a download that is under way")
+    wait_until(lambda: slow.fired > 0, "a download that is under way")
     began_at = time.monotonic()
     machine.sh(f"systemctl stop {DAEMON}")
     assert 3 <= time.monotonic() - began_at < 30
