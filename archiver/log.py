@@ -95,7 +95,7 @@ def _make_renderer(*, is_text: bool, is_journal: bool) -> structlog.typing.Proce
         level = str(event["level"])
         # A line of a stranger's text never begins where a line of ours does.
         line = (
-            as_text(logger, method, event).replace("\n", "\n" + INDENT)
+            as_text(logger, method, _in_words(event)).replace("\n", "\n" + INDENT)
             if is_text
             else str(as_json(logger, method, _in_order(event)))
         )
@@ -107,6 +107,19 @@ def _make_renderer(*, is_text: bool, is_journal: bool) -> structlog.typing.Proce
 def _in_order(event: Event) -> Event:
     """Begin with what every event has, for the eye of who reads the lines as they are."""
     return {name: event[name] for name in FIRST if name in event} | dict(event)
+
+
+def _in_words(event: Event) -> Event:
+    """Write lists and tables as a person would, not as Python does."""
+    return {name: _worded(value) for name, value in event.items()}
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_worded(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(_worded(item)) for item in value)
+    return value
 
 
 class _Stderr:

@@ -103,8 +103,9 @@ def test_tables_of_providers_and_destinations_match_the_files() -> None:
         assert f"| `{name}` |" in README
         assert list((ROOT / "tests" / "providers" / "recordings" / name).glob("*.json"))
         assert (ROOT / "archiver" / "simulator" / f"{name}.py").is_file()
-    for module in DESTINATION_TYPES.values():
-        assert (ROOT / (module.replace(".", "/") + ".py")).is_file()
+    for package in DESTINATION_TYPES.values():
+        for module in ("options", "destination", "trial"):
+            assert (ROOT / package.replace(".", "/") / f"{module}.py").is_file()
 
 
 def test_rooms_of_the_design_are_the_rooms_of_the_code() -> None:

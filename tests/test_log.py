@@ -107,6 +107,15 @@ def test_verbose_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "debug" == logged(capsys)[0]["level"]
 
 
+def test_text_shows_lists_and_tables_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the daemon says at its start is read by the person who started it."""
+    configure("text", 0)
+
+    structlog.get_logger().info("daemon.started", accounts=["box", "farm"], due={"farm": "12:00"})
+
+    assert capsys.readouterr().err.rstrip().endswith("accounts='box, farm' due='farm 12:00'")
+
+
 def test_libraries_speak_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     """Their records come as the same events, redacted, and without Python's own objects."""
     configure("json", 0)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from archiver.errors import ArchiverError
-from archiver.fetch.engine import Credentials
-from archiver.index import Index
-from archiver.model import Generation, Kind, Role
-from archiver.providers.base import Provider
-from archiver.providers.pace import Pace
-from archiver.storage.base import Destination
+if TYPE_CHECKING:  # the clock is taken from here by commands that need none of these
+    from archiver.errors import ArchiverError
+    from archiver.fetch.engine import Credentials
+    from archiver.index import Index
+    from archiver.model import Generation, Kind, Role
+    from archiver.providers.base import Provider
+    from archiver.providers.pace import Pace
+    from archiver.storage.base import Destination
 
 Clock = Callable[[], datetime]
 

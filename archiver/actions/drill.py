@@ -72,16 +72,17 @@ def drill(
     """Restore the next sample from each destination, and record when that proved to work."""
     reports = []
     jobs.remember_try(archive.index, JOB, archive.clock())
-    for name in sorted(names):
-        report = DrillReport(name)
-        try:
-            source = open_source(archive, name, stopping)
-            if source is None:
-                continue
-            _drill_one(archive, source, sample, concurrency, report, on_progress)
-        except DestinationError as error:
-            report.add_problem(str(error))
-        reports.append(report)
+    with jobs.breaking_off_noted(archive.index, JOB, archive.clock):
+        for name in sorted(names):
+            report = DrillReport(name)
+            try:
+                source = open_source(archive, name, stopping)
+                if source is None:
+                    continue
+                _drill_one(archive, source, sample, concurrency, report, on_progress)
+            except DestinationError as error:
+                report.add_problem(str(error))
+            reports.append(report)
     problems = [line for report in reports for line in report.problems]
     jobs.remember_end(archive.index, JOB, archive.clock(), next(iter(problems), None))
     return reports

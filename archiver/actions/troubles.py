@@ -153,13 +153,16 @@ def _stale(
     """Tell of an account without a success in two intervals.
 
     A run that goes on for longer than that is fine, if the account went well before. One that
-    was never tried to the end is none of ours: of a run that never ends `_of_run` tells.
+    was never tried to the end is none of ours: of a run that never ends `_of_run` tells. A success
+    that is yet to come proves nothing: the clock was ahead then, and would silence the alarm.
     """
     since = record.last_success_at or record.first_tried_at
     went_well = record.last_error is None and record.last_exit_code in (0, EXIT_LOSS)
-    if since is None or now - since <= every * 2 or (is_under_way and went_well):
+    if since is None or abs(now - since) <= every * 2 or (is_under_way and went_well):
         return None
-    if record.last_error is not None:
+    if since > now:
+        why = "the clock of this machine was ahead then, so nobody knows: `archiver run`"
+    elif record.last_error is not None:
         why = f"{record.last_error}; `archiver status` says more"
     elif not went_well:
         why = "something in it fails again and again: `archiver status` says what"

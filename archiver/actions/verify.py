@@ -112,9 +112,23 @@ def verify(
 
     `verify_findings.findings` then names what is wrong, as long as the index stays open.
     """
+    if options.is_quick:
+        return _look(archive, names, options, stopping, on_progress)
+    jobs.remember_try(archive.index, JOB, archive.clock())
+    with jobs.breaking_off_noted(archive.index, JOB, archive.clock):
+        report = _look(archive, names, options, stopping, on_progress)
+    jobs.remember_end(archive.index, JOB, archive.clock(), report.obstacle)
+    return report
+
+
+def _look(
+    archive: Archive,
+    names: Collection[str],
+    options: VerifyOptions,
+    stopping: threading.Event,
+    on_progress: Callable[[VerifyReport], None],
+) -> VerifyReport:
     report, started_at = VerifyReport(), archive.clock()
-    if not options.is_quick:
-        jobs.remember_try(archive.index, JOB, started_at)
     proofs.begin(archive.index)
     sources: dict[str, Source] = {}
     for name in sorted(names):
@@ -141,8 +155,6 @@ def verify(
     report.foreign = sum(
         standing.standing(archive.index, name).strays for name in sources.keys() - report.unusable
     )
-    if not options.is_quick:
-        jobs.remember_end(archive.index, JOB, archive.clock(), report.obstacle)
     return report
 
 

@@ -96,7 +96,8 @@ def _print(finding: Finding, *, is_quiet: bool = False) -> None:
     verdict = finding.verdict.ljust(_WIDTH)
     if is_terminal() and not is_plain_wanted():
         verdict = click.style(verdict, fg=_COLOURS[finding.verdict])
-    fix = f". Fix: {finding.fix}" if finding.fix else ""
+    end = "" if finding.message.endswith(("?", ".")) else "."
+    fix = f"{end} Fix: {finding.fix}" if finding.fix else ""
     line = " ".join(visible(hide_in_text(f"{finding.message}{fix}")).split())
     click.echo(f"{verdict}  {finding.subject}: {finding.check}: {line}")
 

@@ -7,6 +7,7 @@ signal is ended, and a second signal ends it at once.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,8 +20,8 @@ from typing import NoReturn
 from archiver.errors import Interrupted
 
 PATIENCE_SECONDS = 4.0
-_STOPPED = "stopped; the next run goes on from here"
-_AT_ONCE = "stopped at once; what is stored is whole, and the next run goes on from here"
+_STOPPED = "stopped; nothing is half done, start it again to go on"
+_AT_ONCE = "stopped at once; what is stored is whole, start it again to go on"
 
 stopping = threading.Event()
 """Set as soon as the program was asked to stop; transfers and waits end when it is."""
@@ -55,6 +56,7 @@ def stop_on_signals() -> Iterator[None]:
 def leave(exit_code: int) -> NoReturn:
     """End the process; threads that hang are not waited for when it was asked to stop."""
     if not stopping.is_set():
+        gc.freeze()  # else all objects are searched for cycles on the way out, for 30 ms
         sys.exit(exit_code)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more

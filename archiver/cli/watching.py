@@ -11,6 +11,7 @@ from archiver.actions.forecast import Forecast
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.run import Observer, RunSummary
 from archiver.actions.running.summary import EXIT_INCOMPLETE, EXIT_WELL
+from archiver.cli.output import counted
 from archiver.cli.settings import Settings
 from archiver.units import format_size
 
@@ -50,6 +51,7 @@ class LogObserver:
         import structlog
 
         self._log = structlog.get_logger()
+        self._is_outage_told = False
 
     def listed(self, report: WalkReport) -> None:
         """See `Observer`."""
@@ -72,8 +74,14 @@ class LogObserver:
         if report.reason is None:
             log.debug("generation.captured", state=report.state.value, **numbers)
         else:
-            log.warning(
-                "generation.incomplete", state=report.state.value, reason=report.reason, **numbers
+            # Of a store that is out it was told once; a quiet run does not name each file again.
+            is_told = report.is_destination_fault and self._is_outage_told
+            log.log(
+                logging.INFO if is_told else logging.WARNING,
+                "generation.incomplete",
+                state=report.state.value,
+                reason=report.reason,
+                **numbers,
             )
         for warning in report.warnings:
             log.warning("file.differs", warning=warning)
@@ -84,6 +92,7 @@ class LogObserver:
 
     def destination_failed(self, name: str, error: Exception) -> None:
         """See `Observer`."""
+        self._is_outage_told = True
         self._log.error("destination.failed", destination=name, error=str(error))
 
     def foreseen(self, forecast: Forecast) -> None:
@@ -146,6 +155,6 @@ class ProgressObserver:
     def _show(self) -> None:
         text = (
             f"{self._listed} listed, {self._archived} captured: "
-            f"{self._files} files, {format_size(self._bytes)}"
+            f"{counted(self._files, 'file')}, {format_size(self._bytes)}"
         )
         self._status.update(text)  # type: ignore[attr-defined]  # rich is loaded on terminals only

@@ -97,6 +97,8 @@ def parse_config(
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"{name} is not valid TOML: {_in_words(error)}") from None
+    except RecursionError:
+        raise ConfigInvalid(f"{name} is no config: its lists go too deep") from None
     variables, problems = lay_over(document, environment)
     config, more = judge_document(document, folder)
     problems += more

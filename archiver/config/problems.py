@@ -22,6 +22,7 @@ _BOUNDS = {
 }
 _FORMS = {
     "bucket": "is no name of a bucket: letters, digits, dots and dashes, 3 to 63 of them",
+    "region": "is no name of a region, such as us-east-1",
     "storage_class": 'should be a word in capitals such as "STANDARD_IA"',
 }
 _SOURCE = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
@@ -167,15 +168,16 @@ class Config(Section):
 @cache
 def config_model() -> type[BaseModel]:
     """Build the whole model: the fixed sections, and the options of all adapters."""
+    stores = [f"{package}.options" for package in DESTINATION_TYPES.values()]
     fields: dict[str, Any] = {
-        "accounts": (_named(PROVIDERS, "provider"), Field(min_length=1)),
-        "destinations": (_named(DESTINATION_TYPES, "type"), Field(min_length=1)),
+        "accounts": (_named(PROVIDERS.values(), "provider"), Field(min_length=1)),
+        "destinations": (_named(stores, "type"), Field(min_length=1)),
     }
     return create_model("Config", __base__=Config, **fields)
 
 
-def _named(table: dict[str, str], discriminator: str) -> Any:
+def _named(modules: Iterable[str], discriminator: str) -> Any:
     """The type of a section with one table a name, each with the options of its adapter."""
-    options = tuple(import_module(module).Options for module in table.values())
+    options = tuple(import_module(module).Options for module in modules)
     one: Any = Annotated[Union[options], Field(discriminator=discriminator)]  # noqa: UP007  # made at run time
     return dict[Name, one]

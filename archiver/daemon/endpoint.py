@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,6 +92,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: Any, handler: type[BaseHTTPRequestHandler]) -> None:
         self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._open: dict[Any, float] = {}
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
@@ -102,13 +105,22 @@ class _Server(ThreadingHTTPServer):
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
+        self._open[request] = time.monotonic()
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self._open.pop(request, None)
             self._free.release()
+
+    def service_actions(self) -> None:
+        """Hang up on who takes too long: a timeout alone is put off by each byte that trickles."""
+        for request, begun_at in list(self._open.items()):
+            if time.monotonic() - begun_at >= SECONDS_A_CONNECTION:
+                with suppress(OSError):  # it has just ended by itself
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         structlog.get_logger().debug("http.broken", client=str(client_address))

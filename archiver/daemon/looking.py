@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -16,7 +15,7 @@ from archiver.actions.metrics import make_metrics
 from archiver.daemon.endpoint import Answer, Routes
 from archiver.daemon.life import Life
 from archiver.errors import ArchiverError
-from archiver.index import jobs, open_index
+from archiver.index import jobs, opened_index
 from archiver.index.jobs import RELOAD
 from archiver.units import format_duration
 from archiver.wiring.telling import tell_all
@@ -47,7 +46,7 @@ class Looking:
         """Remember, also in the index, whether the newest config was taken: alarms ask there."""
         self.refused, now = refusal, datetime.now(UTC)
         try:
-            with closing(open_index(self._life.config.archive.state_dir)) as index:
+            with opened_index(self._life.config.archive.state_dir) as index:
                 jobs.remember_try(index, RELOAD, now)
                 jobs.remember_end(index, RELOAD, now, refusal)
         except ArchiverError as error:
@@ -82,7 +81,7 @@ class Looking:
     def _healthz(self) -> Answer:
         config = self._life.config
         try:
-            with closing(open_index(config.archive.state_dir)) as index:
+            with opened_index(config.archive.state_dir) as index:
                 health = judge_health(index, watched(config), datetime.now(UTC))
         except ArchiverError as error:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
@@ -100,7 +99,7 @@ class Looking:
         self._config_is_taken.set(self.refused is None)
         own = generate_latest(self._registry)
         try:
-            with closing(open_index(config.archive.state_dir)) as index:
+            with opened_index(config.archive.state_dir) as index:
                 found = make_metrics(index, watched(config), datetime.now(UTC))
         except ArchiverError:
             found = b""  # no index yet, or none that can be read: /healthz says which

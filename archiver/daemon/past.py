@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 
 from archiver.actions.status import last_tried_at
 from archiver.config import Config
 from archiver.daemon.timetable import DRILL, VERIFY, Past
 from archiver.errors import ArchiverError
-from archiver.index import Index, jobs, ledger, open_index
+from archiver.index import Index, jobs, ledger, opened_index
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING = Past(accounts={}, sweep_at=None, verify_at=None, drill_at=None)
@@ -18,7 +17,7 @@ NOTHING = Past(accounts={}, sweep_at=None, verify_at=None, drill_at=None)
 def load_past(config: Config) -> Past:
     """Load it; where there is no index that can be read, nothing was ever tried."""
     try:
-        with closing(open_index(config.archive.state_dir)) as index:
+        with opened_index(config.archive.state_dir) as index:
             return _load(config, index)
     except ArchiverError:
         return NOTHING  # the first pass meets the same error, and tells it

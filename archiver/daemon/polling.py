@@ -17,7 +17,7 @@ import structlog
 from archiver.actions.run import Observer, RunSummary
 from archiver.config import Config
 from archiver.daemon.life import Life
-from archiver.errors import ArchiverError, Interrupted, LockHeld
+from archiver.errors import ArchiverError, ConfigInvalid, Interrupted, LockHeld
 from archiver.wiring.archive import open_archive, run_lock
 from archiver.wiring.running import pass_over, run_options
 from archiver.wiring.telling import told
@@ -46,20 +46,26 @@ class Polling:
 
     def __call__(self, names: frozenset[str]) -> None:
         """Make one pass over those accounts that the config still has."""
-        life, config = self._life, self._life.config
-        wanted = tuple(sorted(names & config.accounts.keys()))
-        while wanted and not life.is_over:
+        life = self._life
+        while not life.is_over:
+            config = life.config
+            wanted = tuple(sorted(names & config.accounts.keys()))
+            if not wanted:
+                return
             try:
                 with run_lock(config.archive.state_dir, wait=False):
                     summary = self._pass(config, wanted)
-                self._then()
-                cut = [name for name in wanted if summary and summary.accounts[name].is_cut]
-                self._again(*cut)
-                return
             except LockHeld:
                 life.notifier.status("another run is at work; waiting for its end")
                 life.notifier.feed_watchdog()
                 life.wait(LOCK_WAIT_SECONDS)
+                continue
+            except ConfigInvalid as error:  # the state directory is gone, or closed to us
+                structlog.get_logger().error("run.failed", error=str(error))
+                summary = None
+            self._then()
+            self._again(*(name for name in wanted if summary and summary.accounts[name].is_cut))
+            return
 
     def _pass(self, config: Config, names: tuple[str, ...]) -> RunSummary | None:
         """Make one pass; None when it came to nothing, which was told."""

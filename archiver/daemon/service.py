@@ -32,6 +32,8 @@ from archiver.wiring.archive import DAEMON_LOCK, run_lock
 
 LOOK = "look"
 LOOK_SECONDS = 30.0
+STEP_SECONDS = 30.0
+"""A clock that is put right by more than that has stepped; less is how clocks are kept right."""
 LAST_SECONDS = 4.0
 """What was told to give up gets so long; what hangs even then is left behind."""
 
@@ -67,7 +69,9 @@ class _Service:
         self._watcher = Lane("look", self._looking)
         self._poller = Lane("run", self._polling, life.notifier.feed_watchdog)
         self._prover = Lane("verify", Proving(life, self._look))
-        self._looked_at = -float("inf")
+        # A new archive gets this long to have an index before an alarm says that it has none.
+        self._looked_at = time.monotonic()
+        self._clock_is_ahead = _clock_is_ahead()
         self._endpoint = self._listen(life.config)
         self._timetable = self._make_timetable(life.config)
 
@@ -98,9 +102,18 @@ class _Service:
         """Raise alarms now and then; raises when a part that must go on has died."""
         if not (self._timetable.is_running and all(lane.is_alive for lane in self._lanes)):
             raise ArchiverError("a thread of the daemon has died; see the log above")
+        if abs(_clock_is_ahead() - self._clock_is_ahead) >= STEP_SECONDS:
+            self._follow_clock()
         if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._look()
         self._looking.next_runs = self._timetable.next_runs()
+
+    def _follow_clock(self) -> None:
+        """Plan anew: what is due at a time that was never right may be due years ahead."""
+        before, self._clock_is_ahead = self._clock_is_ahead, _clock_is_ahead()
+        seconds = round(self._clock_is_ahead - before, 1)
+        self._log.warning("clock.stepped", seconds=seconds)
+        self._begin_timetable(self._life.config)
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
@@ -158,10 +171,26 @@ class _Service:
                 "restart it to use another one"
             )
         if config.daemon.listen != before.daemon.listen:
-            endpoint, self._endpoint = self._endpoint, self._listen(config)
-            if endpoint is not None:
-                endpoint.close()
+            self._move(config, before)
         self._life.config = config  # a pass that is under way ends soon: it asks for this
+        self._begin_timetable(config)
+
+    def _move(self, config: Config, before: Config) -> None:
+        """Listen elsewhere; where that cannot be, at the address of before, and raise.
+
+        The old address is given up first: the new one may be the same port on all addresses.
+        """
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
+        try:
+            self._endpoint = self._listen(config)
+        except AddressInUse:
+            self._endpoint = self._listen(before)
+            raise
+
+    def _begin_timetable(self, config: Config) -> None:
+        """Plan anew, from what the index remembers."""
         self._timetable.stop()
         self._timetable = self._make_timetable(config)
         self._timetable.start()
@@ -183,7 +212,12 @@ class _Service:
             "listen": config.daemon.listen,
             "state_dir": str(Path(config.archive.state_dir)),
             "first_runs": {
-                name: moment.isoformat(timespec="seconds")
+                name: f"{moment:%Y-%m-%dT%H:%M:%SZ}"
                 for name, moment in sorted(self._timetable.next_runs().items())
             },
         }
+
+
+def _clock_is_ahead() -> float:
+    """Tell by how much the clock of the wall is ahead of one that is never set."""
+    return time.time() - time.monotonic()

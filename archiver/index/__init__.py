@@ -12,6 +12,7 @@ from archiver.index.database import (
     index_path,
     open_index,
     open_temporary_index,
+    opened_index,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "index_path",
     "open_index",
     "open_temporary_index",
+    "opened_index",
 ]

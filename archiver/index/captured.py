@@ -10,8 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING
 
 from archiver import keys
 from archiver.index.database import Index
@@ -26,6 +25,9 @@ from archiver.states import (
     Event,
     after,
 )
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 SIDECAR = ""
 """The asset key under which the copies of a generation's sidecar are recorded."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING
 
 from archiver.errors import ArchiveMissing, IndexUnavailable
-from archiver.index.migrations import migrations
+from archiver.index.migrations import STEPS, Step
 from archiver.index.rows import stamp, unstamp
-from archiver.index.upgrade import refuse_unknown, upgrade
+from archiver.index.upgrade import done_steps, refuse_unknown, upgrade
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 FILE_NAME = "index.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -32,19 +35,6 @@ _PASSING = (
 Row = Mapping[str, object]
 
 
-class _UpsertingDatabase(Database):
-    """sqlite_utils without its probe for upserts, which SQLite has known since 3.24 (2018).
-
-    The probe takes any error of the moment (a full disk, a lock) for an old SQLite, and the
-    older way that is used then drops rows without a word.
-    """
-
-    @property
-    def supports_on_conflict(self) -> bool:
-        """Always so."""
-        return True
-
-
 class Index:
     """A handle on the open index. Thread-safe: every use holds the one lock.
 
@@ -52,11 +42,18 @@ class Index:
     time; other processes read beside them (WAL).
     """
 
-    def __init__(self, connection: sqlite3.Connection, steps: Migrations = migrations) -> None:
+    def __init__(self, connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> None:
         self._lock = threading.RLock()
         self._steps = steps
-        self._steps_done: int | None = None
-        self._db = _UpsertingDatabase(connection, execute_plugins=False)
+        self._steps_done: list[str] | None = None
+        self._connection = connection
+
+    @cached_property
+    def _db(self) -> Database:
+        """What is written with; who only reads does not wait until it is loaded."""
+        from archiver.index.writing import UpsertingDatabase
+
+        return UpsertingDatabase(self._connection, execute_plugins=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
@@ -65,33 +62,35 @@ class Index:
         Inside another transaction only this part is taken back when it fails.
         """
         with self._lock:
-            if self._db.conn.in_transaction:
+            db, connection = self._db, self._connection
+            if connection.in_transaction:
                 yield from self._part()
                 return
-            self._db.conn.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 self._refuse_newer()
-                yield self._db
-                self._db.conn.execute("COMMIT")
+                yield db
+                connection.execute("COMMIT")
             except BaseException:
-                self._db.conn.rollback()
+                connection.rollback()
                 raise
 
     @contextmanager
     def scratch(self) -> Iterator[Database]:
         """Write temporary tables only: no other process has to wait."""
         with self._lock:
-            self._db.conn.execute("BEGIN")
+            db, connection = self._db, self._connection
+            connection.execute("BEGIN")
             try:
-                yield self._db
-                self._db.conn.execute("COMMIT")
+                yield db
+                connection.execute("COMMIT")
             except BaseException:
-                self._db.conn.rollback()
+                connection.rollback()
                 raise
 
     def _part(self) -> Iterator[Database]:
         """A part that is taken back alone; parts in parts may share the name."""
-        connection = self._db.conn
+        connection = self._connection
         connection.execute("SAVEPOINT part")
         try:
             yield self._db
@@ -113,7 +112,7 @@ class Index:
             if self.is_behind():
                 with self.transaction() as db:
                     upgrade(db, self._steps)
-            self._steps_done = refuse_unknown(self._db, self._steps)
+            self._steps_done = refuse_unknown(self._connection, self._steps)
 
     def is_behind(self) -> bool:
         """Tell whether there are steps to do; nothing is written.
@@ -121,17 +120,13 @@ class Index:
         Raises IndexUnavailable when another version of the program made the schema.
         """
         with self._lock:
-            refuse_unknown(self._db, self._steps)
-            return bool(self._steps.pending(self._db))
+            return len(refuse_unknown(self._connection, self._steps)) < len(self._steps)
 
     def _refuse_newer(self) -> None:
         """Write nothing more once a newer program upgraded the index beside this one."""
         if self._steps_done is None:
             return
-        [[many]] = self._db.execute(
-            "SELECT COUNT(*) FROM _sqlite_migrations WHERE migration_set = ?", [self._steps.name]
-        )
-        if many != self._steps_done:
+        if done_steps(self._connection) != self._steps_done:
             raise IndexUnavailable(
                 "a newer archiver has upgraded the index while this one was at work: stop this "
                 "one and start that version; nothing is lost"
@@ -140,7 +135,9 @@ class Index:
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
         """Read all rows of a query as mappings."""
         with self._lock:
-            return list(self._db.query(sql, dict(values or {})))
+            cursor = self._connection.execute(sql, dict(values or {}))
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def row(self, sql: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Read the first row of a query, or None."""
@@ -159,12 +156,12 @@ class Index:
     def fill_from(self, source: sqlite3.Connection) -> None:
         """Replace all content by that of another index."""
         with self._lock:
-            source.backup(self._db.conn)
+            source.backup(self._connection)
 
     def close(self) -> None:
         """Close the file. MAY be called twice."""
         with self._lock:
-            self._db.close()
+            self._connection.close()
 
 
 def index_path(state_dir: Path) -> Path:
@@ -172,7 +169,7 @@ def index_path(state_dir: Path) -> Path:
     return state_dir / FILE_NAME
 
 
-def open_index(state_dir: Path, *, create: bool = False, steps: Migrations = migrations) -> Index:
+def open_index(state_dir: Path, *, create: bool = False, steps: Sequence[Step] = STEPS) -> Index:
     """Open the index of a state directory, brought to the newest schema.
 
     Raises ArchiveMissing when there is none and `create` is not set, or when the file there
@@ -216,6 +213,16 @@ def _advice(code: int) -> str:
 
 
 @contextmanager
+def opened_index(state_dir: Path) -> Iterator[Index]:
+    """Open an index, and close it again; raises as `open_index` does, also for what comes inside.
+
+    For whoever looks in now and then, and must outlive an index that is damaged or locked.
+    """
+    with index_errors(state_dir), closing(open_index(state_dir)) as index:
+        yield index
+
+
+@contextmanager
 def index_as_it_is(state_dir: Path) -> Iterator[Index]:
     """Open an index only to look at it: it is neither made nor changed, nor its schema.
 
@@ -245,7 +252,7 @@ def open_temporary_index() -> Index:
     return _open("")
 
 
-def _open(path: Path | str, steps: Migrations = migrations) -> Index:
+def _open(path: Path | str, steps: Sequence[Step] = STEPS) -> Index:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from archiver.errors import Interrupted
 from archiver.index.database import Index
 from archiver.index.rows import stamp, unstamp
 
@@ -63,3 +67,16 @@ def remember_end(index: Index, name: str, now: datetime, error: str | None = Non
         how["succeeded_at"] = stamp(now)
     with index.transaction() as db:
         db.table("jobs").update(name, how)
+
+
+@contextmanager
+def breaking_off_noted(index: Index, name: str, clock: Callable[[], datetime]) -> Iterator[None]:
+    """Remember what breaks a job off, so that it is told; one that is stopped did not fail."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:
+        with suppress(sqlite3.Error):  # the index may be what failed, and that error tells more
+            remember_end(index, name, clock(), f"broke off: {error or type(error).__name__}")
+        raise

@@ -271,7 +271,7 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
 def last_runs(index: Index, limit: int) -> Sequence[Mapping[str, Any]]:
     """The last runs that came to an end, the newest first, with their summaries as JSON."""
     return index.rows(
-        "SELECT * FROM runs WHERE ended_at IS NOT NULL ORDER BY started_at DESC LIMIT :limit",
+        "SELECT * FROM runs WHERE ended_at IS NOT NULL ORDER BY rowid DESC LIMIT :limit",
         {"limit": limit},
     )
 
@@ -289,14 +289,14 @@ def deadlines(index: Index, account: str) -> tuple[datetime | None, datetime | N
 
 def last_run_died(index: Index) -> bool:
     """Tell whether the run that was started last never came to its end."""
-    row = index.row("SELECT ended_at FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")
+    row = index.row("SELECT ended_at FROM runs ORDER BY rowid DESC LIMIT 1")
     return row is not None and row["ended_at"] is None
 
 
 def last_started_at(index: Index) -> datetime | None:
     """Tell when the last run began, however it ended."""
-    row = index.row("SELECT MAX(started_at) AS last FROM runs")
-    return None if row is None else unstamp(row["last"])
+    row = index.row("SELECT started_at FROM runs ORDER BY rowid DESC LIMIT 1")
+    return None if row is None else unstamp(row["started_at"])
 
 
 def first_run_at(index: Index) -> datetime | None:

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlite_utils import Database
-from sqlite_utils.db import Table
+from typing import TYPE_CHECKING, Any
 
 from archiver import keys
 from archiver.index.database import Index
 from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
 from archiver.model import Asset, Generation, Role, State, Status
 from archiver.states import ASSETS, GENERATIONS, Event, after
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.db import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

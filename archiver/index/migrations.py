@@ -11,11 +11,21 @@ at a destination that no copy accounts for. `jobs` remember when verify and dril
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING, Protocol
 
-migrations = Migrations("archiver.index")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 SEARCHED = ("prompt", "negative_prompt", "name", "model", "id")
+
+
+class Step(Protocol):
+    """One change of the schema: a function that is known by its name for ever."""
+
+    __name__: str
+
+    def __call__(self, db: Database, /) -> None:
+        """Make the change; the caller has begun a transaction."""
 
 
 _FIRST_SCHEMA = """
@@ -177,8 +187,10 @@ CREATE TABLE counters (
 """
 
 
-@migrations()
 def m001_first_schema(db: Database) -> None:
     """Create generations with their assets and copies, accounts, destinations and runs."""
     db.executescript(_FIRST_SCHEMA)
     db.table("generations").enable_fts(SEARCHED, tokenize="trigram", create_triggers=True)
+
+
+STEPS: tuple[Step, ...] = (m001_first_schema,)

@@ -13,15 +13,16 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from archiver.index import counters
 from archiver.index.captured import SIDECAR
 from archiver.index.database import Index
 from archiver.index.rows import stamp, unstamp
 from archiver.model import Digest, Fault
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 PAGE_ROWS = 500
 _TABLES = """

@@ -8,53 +8,72 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING
 
 from archiver.errors import IndexUnavailable
+from archiver.index.migrations import Step
 from archiver.units import format_size
 
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
 KEPT_COPIES = 2
+_SET = "archiver.index"
 
 
-def upgrade(db: Database, steps: Migrations) -> None:
+def upgrade(db: Database, steps: Sequence[Step]) -> None:
     """Apply the steps that are pending, after a copy if the index has some already.
 
     Raises IndexUnavailable when the copy cannot be made: then nothing was changed.
     """
-    pending = steps.pending(db)
-    if pending and steps.applied(db):
-        _keep_copy(db, pending[0].name)
-    steps.apply(db)
+    from sqlite_utils import Migrations
+
+    done = done_steps(db.conn)
+    pending = [step.__name__ for step in steps if step.__name__ not in done]
+    if pending and done:
+        _keep_copy(db.conn, pending[0])
+    migrations = Migrations(_SET)
+    for step in steps:
+        migrations()(step)
+    migrations.apply(db)
 
 
-def refuse_unknown(db: Database, steps: Migrations) -> int:
-    """Count the steps that the index has; raise IndexUnavailable when one is not known here."""
-    with closing(sqlite3.connect(":memory:")) as nothing:
-        known = {step.name for step in steps.pending(Database(nothing))}
-    done = [step.name for step in steps.applied(db)]
+def done_steps(connection: sqlite3.Connection) -> list[str]:
+    """Name the steps that an index has, as sqlite_utils notes them; an empty file has none."""
+    table = "SELECT name FROM sqlite_master WHERE name = '_sqlite_migrations'"
+    if connection.execute(table).fetchone() is None:
+        return []
+    steps = "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY rowid"
+    return [name for (name,) in connection.execute(steps, [_SET])]
+
+
+def refuse_unknown(connection: sqlite3.Connection, steps: Sequence[Step]) -> list[str]:
+    """Name the steps that the index has; raise IndexUnavailable when one is not known here."""
+    done = done_steps(connection)
+    known = {step.__name__ for step in steps}
     unknown = [name for name in done if name not in known]
     if unknown:
         raise IndexUnavailable(
             f"the index was made by another version of archiver (it has {unknown[-1]}, which this "
             f"one does not know): use that version; or move index.sqlite* away, then "
-            f"{_advice(db, unknown[0])}`archiver rebuild --from NAME`"
+            f"{_advice(connection, unknown[0])}`archiver rebuild --from NAME`"
         )
-    return len(done)
+    return done
 
 
-def _advice(db: Database, step: str) -> str:
+def _advice(connection: sqlite3.Connection, step: str) -> str:
     """Name the copy from before the upgrade, where there is one."""
-    path = _file_of(db)
+    path = _file_of(connection)
     copy = _copy_of(path, step) if path else None
     return f"put {copy} in its place, or " if copy and copy.exists() else ""
 
 
-def _keep_copy(db: Database, step: str) -> None:
+def _keep_copy(connection: sqlite3.Connection, step: str) -> None:
     """Keep what is committed as a file of its own; the oldest copies of earlier steps go."""
-    path = _file_of(db)
+    path = _file_of(connection)
     if path is None:
         return
     target = _copy_of(path, step)
@@ -100,7 +119,9 @@ def _copy_of(path: Path, step: str) -> Path:
     return path.with_name(f"{path.stem}-before-{step}{path.suffix}")
 
 
-def _file_of(db: Database) -> Path | None:
+def _file_of(connection: sqlite3.Connection) -> Path | None:
     """The file of an index; a temporary one has none."""
-    [name] = [file for _, schema, file in db.execute("PRAGMA database_list") if schema == "main"]
+    [name] = [
+        file for _, schema, file in connection.execute("PRAGMA database_list") if schema == "main"
+    ]
     return Path(name) if name else None

@@ -48,9 +48,14 @@ class RunRecord:
 
 
 def runs(index: Index, limit: int = RUNS_LOOKED_AT) -> list[RunRecord]:
-    """Load the last runs, the newest first, however they ended."""
+    """Load the last runs, the newest first, however they ended.
+
+    By the order in which they began: a clock that was ahead once must not hide what came after.
+    """
     rows = index.rows(
-        "SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT :limit", {"limit": limit}
+        "SELECT * FROM runs WHERE rowid > (SELECT MAX(rowid) FROM runs) - :limit"
+        " ORDER BY rowid DESC",
+        {"limit": limit},
     )
     return [_run_from(row) for row in rows]
 

@@ -1,17 +1,15 @@
 """Destinations: where media and sidecars are kept, behind one port (`base`).
 
-The table is the one place that knows all adapters. A module is loaded when its type is used,
-so a config without S3 never pays for boto3.
+The table is the one place that knows all adapters. A module is loaded when it is used: to read
+a config takes the options only, and a config without S3 never pays for boto3.
 """
 
 DESTINATION_TYPES = {
-    "local": "archiver.storage.local.destination",
-    "s3": "archiver.storage.s3.destination",
+    "local": "archiver.storage.local",
+    "s3": "archiver.storage.s3",
 }
-"""Type in the config -> module with `Options` (pydantic) and `open_destination(name, options)`."""
+"""Type in the config -> package of these modules:
 
-TRIAL_TYPES = {
-    "local": "archiver.storage.local.trial",
-    "s3": "archiver.storage.s3.trial",
-}
-"""Type in the config -> module with `open_trial(name, options)`, for `doctor` (`trial`)."""
+`options` with `Options` (pydantic), `destination` with `open_destination(name, options)`, and
+`trial` with `open_trial(name, options)`, for `doctor` (see `archiver.storage.trial`).
+"""

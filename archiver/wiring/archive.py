@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -85,8 +86,7 @@ def open_destinations(config: Config) -> dict[str, Destination]:
     """Open the destinations of a config; nothing is connected to yet."""
     opened: dict[str, Destination] = {}
     for name, options in config.destinations.items():
-        module = import_module(DESTINATION_TYPES[options.type])
-        opened[name] = Breaker(module.open_destination(name, options))
+        opened[name] = Breaker(_open_destination(name, options))
     return opened
 
 
@@ -96,8 +96,10 @@ def require_destination(config: Config, name: str) -> Destination:
         raise DestinationUnavailable(
             f"there is no destination {name!r}; the config has {', '.join(config.destinations)}"
         )
-    options = config.destinations[name]
-    opened: Destination = import_module(DESTINATION_TYPES[options.type]).open_destination(
-        name, options
-    )
+    return _open_destination(name, config.destinations[name])
+
+
+def _open_destination(name: str, options: Any) -> Destination:
+    module = import_module(f"{DESTINATION_TYPES[options.type]}.destination")
+    opened: Destination = module.open_destination(name, options)
     return opened

@@ -16,7 +16,11 @@ from pydantic import BaseModel
 from archiver.actions.backlog import Backlog
 from archiver.actions.doctor import Subject
 from archiver.actions.doctoring.account import Asked, examine_account
-from archiver.actions.doctoring.alerts import examine_alerts, examine_messenger
+from archiver.actions.doctoring.alerts import (
+    examine_alerts,
+    examine_messenger,
+    examine_textfile,
+)
 from archiver.actions.doctoring.clock import Clocks, examine_clock
 from archiver.actions.doctoring.config import examine_config, examine_extras
 from archiver.actions.doctoring.destination import Tried, examine_destination
@@ -26,6 +30,7 @@ from archiver.actions.doctoring.listen import examine_listen
 from archiver.actions.doctoring.state import examine_state
 from archiver.alerts.base import Messenger
 from archiver.config import Config
+from archiver.config.alerts import AlertsSection
 from archiver.config.judge import capabilities_of, hourly_budget
 from archiver.errors import ArchiverError, RateLimited
 from archiver.index import Index, index_as_it_is, ledger
@@ -35,7 +40,7 @@ from archiver.providers.base import Provider
 from archiver.providers.http import HttpApi
 from archiver.providers.pace import Pace
 from archiver.secrets import SecretSource
-from archiver.storage import TRIAL_TYPES
+from archiver.storage import DESTINATION_TYPES
 from archiver.storage.trial import TRIAL_PREFIX
 from archiver.wiring.watching import open_messengers
 
@@ -66,9 +71,9 @@ def make_subjects(
         *(_account(config, name, known, clocks) for name in config.accounts),
         *(_destination(config, name, known, clocks) for name in config.destinations),
     ]
-    alerts = {option: one for option, one in secrets.items() if option.startswith("alerts.")}
-    if alerts:
-        subjects.append(Subject("alerts", partial(examine_alerts, sources=alerts)))
+    subjects.append(
+        Subject("alerts", partial(_examine_alerts, alerts=config.alerts, secrets=secrets))
+    )
     if sends_test:
         subjects += [_messenger(one) for one in open_messengers(config.alerts)]
     if config.daemon.listen:
@@ -83,9 +88,11 @@ def _account(config: Config, name: str, known: _Known, clocks: Clocks) -> Subjec
 
 def _destination(config: Config, name: str, known: _Known, clocks: Clocks) -> Subject:
     options = config.destinations[name]
+    module = import_module(f"{DESTINATION_TYPES[options.type]}.trial")
     tried = Tried(
         name=name,
-        trial=import_module(TRIAL_TYPES[options.type]).open_trial(name, options),
+        trial=module.open_trial(name, options),
+        secrets=dict(_secrets(options, f"destinations.{name}")),
         archives=known.archives,
         waiting_bytes=known.waiting_bytes,
     )
@@ -110,6 +117,16 @@ def _examine_config(
     if config.transfer.executor == "dask":
         needed["transfer.executor"] = "dask"
     yield from examine_extras(about, needed)
+
+
+def _examine_alerts(
+    about: About, alerts: AlertsSection, secrets: Mapping[str, SecretSource]
+) -> Findings:
+    yield from examine_alerts(
+        about, {option: one for option, one in secrets.items() if option.startswith("alerts.")}
+    )
+    if alerts.textfile is not None:
+        yield from examine_textfile(about, alerts.textfile)
 
 
 def _examine_index(about: About, state_dir: Path) -> Findings:

@@ -6,7 +6,7 @@ The same for a one-shot command and for the daemon, which also looks in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from archiver.actions.archive import utc_now
 from archiver.actions.metrics import make_metrics
@@ -14,7 +14,7 @@ from archiver.actions.run import RunSummary
 from archiver.actions.troubles import Trouble, TroubleKind, troubles
 from archiver.config import Config
 from archiver.errors import ArchiverError, Interrupted
-from archiver.index import open_index
+from archiver.index import opened_index
 from archiver.wiring.watched import watched
 from archiver.wiring.watching import open_watch
 
@@ -45,7 +45,7 @@ def tell_all(config: Config) -> list[Trouble]:
     now, facts = utc_now(), watched(config)
     watch = open_watch(config)
     try:
-        with closing(open_index(config.archive.state_dir)) as index:
+        with opened_index(config.archive.state_dir) as index:
             found = troubles(index, facts, now)
             if config.alerts.textfile is not None:
                 watch.write_textfile(make_metrics(index, facts, now))

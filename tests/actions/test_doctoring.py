@@ -118,6 +118,11 @@ def test_space_is_compared_with_the_disk_and_with_what_waits(
     assert verdict == finding.verdict
 
 
+def test_a_file_system_that_knows_no_sizes_is_not_full() -> None:
+    """Some that work over a network say 0 of 0."""
+    assert [] == list(examine_space(ABOUT, 0, 0, 10**9))
+
+
 def test_few_inodes_are_a_warning() -> None:
     """A disk may be full of names with space left."""
     assert [] == list(examine_names(ABOUT, 500_000, 1_000_000))

@@ -60,6 +60,14 @@ def test_destination_that_was_left_out_is_incomplete() -> None:
     assert 3 == summary.exit_code
 
 
+def test_one_file_is_no_files() -> None:
+    """The line of a ping is read by people."""
+    account = AccountSummary(provider="oxen", files=1, size_bytes=1000)
+    summary = RunSummary(run_id="r", started_at=NOW, accounts={"farm": account})
+
+    assert summary.line.endswith("; 1 file, 1 kB")
+
+
 def test_only_the_first_problems_are_kept() -> None:
     """A run over a million failures does not keep a million lines."""
     summary = RunSummary("r", NOW)

@@ -75,6 +75,16 @@ def test_no_success_in_two_intervals(
     assert (not expected) == judge_health(index, WATCHED, NOW).is_well
 
 
+def test_a_success_that_is_yet_to_come_is_none(index: Index) -> None:  # noqa: F811
+    """A clock that was ahead for a while does not silence the alarm until that day."""
+    remember(index, last_success_at=NOW + EVERY * 2)
+    assert [] == wrong(index)
+
+    remember(index, last_success_at=NOW + 9 * HOUR)
+    assert "the clock of this machine was ahead then" in only(index).message
+    assert not judge_health(index, WATCHED, NOW).is_well
+
+
 def test_an_account_that_never_went_well_is_stale_after_two_intervals(index: Index) -> None:  # noqa: F811
     """Counted from the first run that tried it, not from the epoch."""
     remember(index, last_success_at=None, first_tried_at=NOW - EVERY, last_exit_code=3)

@@ -26,11 +26,11 @@ from archiver.actions.verifying.findings import (
     findings,
 )
 from archiver.cli.standing import tell_faults
-from archiver.errors import CopyDamaged, CopyFrozen, DestinationUnavailable
-from archiver.index import Index, ledger, open_index, proofs
+from archiver.errors import CopyDamaged, CopyFrozen, DestinationUnavailable, Interrupted
+from archiver.index import Index, jobs, ledger, open_index, proofs
 from archiver.index.rows import stamp
 from archiver.index.standing import standing as read_standing
-from archiver.model import Digest, Fault, Generation, Kind, Media, Role, Status
+from archiver.model import Digest, Fault, Generation, Kind, Media, Role, Status, Stored
 from archiver.secrets import SecretSource
 from archiver.sidecar import Sidecar
 from archiver.storage.base import Destination, put
@@ -160,6 +160,46 @@ def test_budget_stops_between_reads_and_the_next_verify_reads_the_rest(index: In
     assert 40 == sum(report.read for report in reports)
     assert [report.unread for report in reports[:-1]] == [report.overdue for report in reports[:-1]]
     assert [False, True] == [reports[0].is_clean, reports[-1].is_clean]
+
+
+class Broken(MemoryDestination):
+    """A destination in which a bug shows when it is listed, or a signal comes."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(name)
+        self.error: Exception | None = error
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Fail, or list."""
+        if self.error is not None:
+            raise self.error
+        return super().list(prefix)
+
+
+def test_a_verify_that_breaks_off_is_remembered_as_failed(index: Index) -> None:
+    """Else nobody would hear that nothing is proven any more; the next one that ends is the end."""
+    memory = Broken("memory", RuntimeError("a bug"))
+    archive = make_archive(index, memory, Clock())
+
+    with pytest.raises(RuntimeError):
+        look(archive)
+
+    broken = jobs.load_job(index, "verify")
+    assert ("broke off: a bug", False) == (broken.error, broken.was_cut)
+    memory.error = None
+    look(archive)
+    assert jobs.load_job(index, "verify").error is None
+
+
+def test_a_verify_that_is_stopped_did_not_fail(index: Index) -> None:
+    """It is due again, and nobody is told."""
+    archive = make_archive(index, Broken("memory", Interrupted("stopped")), Clock())
+
+    with pytest.raises(Interrupted):
+        look(archive)
+
+    stopped = jobs.load_job(index, "verify")
+    assert (None, True) == (stopped.error, stopped.was_cut)
 
 
 class Odd(MemoryDestination):

@@ -81,6 +81,18 @@ def test_the_last_line_is_as_loud_as_the_end(
     assert ("run.finished", level) == (events(result)[-1]["event"], events(result)[-1]["level"])
 
 
+def test_a_destination_that_is_away_is_told_once_in_a_quiet_run(
+    house: House,  # noqa: F811
+) -> None:
+    """A mail of cron with a line for each file would hide the one that says why."""
+    (house.folder / "a file").touch()
+    house.destinations["away"] = f'type = "local"\npath = "{house.folder}/a file/x"'
+
+    result = house.archiver("-q", "--log-format", "json", "run")
+
+    assert ["destination.failed", "run.finished"] == [one["event"] for one in events(result)]
+
+
 def test_a_run_on_a_terminal_logs_what_a_person_reads(house: House) -> None:  # noqa: F811
     """With --log-format text: one event a line, no colours when they are not wanted."""
     screen = on_terminal(

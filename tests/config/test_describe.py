@@ -176,7 +176,10 @@ def test_the_schema_takes_secrets_in_every_form() -> None:
 
 def test_every_option_is_described() -> None:
     """The schema is the reference: no option is without its sentence."""
-    modules = (*PROVIDERS.values(), *DESTINATION_TYPES.values())
+    modules = (
+        *PROVIDERS.values(),
+        *(f"{package}.options" for package in DESTINATION_TYPES.values()),
+    )
     models = [
         *SECTIONS.values(),
         MailSection,

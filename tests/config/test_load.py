@@ -119,6 +119,14 @@ def test_what_is_no_toml_says_where(tmp_path: Path) -> None:
         load_config(path, {})
 
 
+def test_lists_without_end_in_each_other_are_no_config(tmp_path: Path) -> None:
+    """A daemon that reads such a file anew refuses it, and goes on."""
+    path = write(tmp_path, f"a = {'[' * 5000}{']' * 5000}")
+
+    with pytest.raises(ConfigInvalid, match="its lists go too deep"):
+        load_config(path, {})
+
+
 # What is wrong with it
 
 

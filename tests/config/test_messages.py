@@ -76,6 +76,7 @@ def message(text: str) -> str:
         (ACCOUNT + LOCAL + "path = '  '\n", "destinations.disk.path is empty"),
         (ACCOUNT + LOCAL + "path = 5\n", "destinations.disk.path should be a path in quotes"),
         (ACCOUNT + VAULT.replace("my-bucket", "My Bucket!"), "bucket is no name of a bucket"),
+        (ACCOUNT + VAULT + 'region = "https://x"\n', "region is no name of a region"),
         (ACCOUNT + VAULT + "storage_class = 'cold'\n", "a word in capitals such as"),
         (ACCOUNT + VAULT + "part_size = '1MB'\n", "part_size should be at least 5MiB"),
         (ACCOUNT + VAULT + "access_key = 'x'\n", "destinations.vault: access_key and secret_key"),

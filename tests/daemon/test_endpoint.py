@@ -4,11 +4,12 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 
 import pytest
 
-from archiver.daemon.endpoint import AT_ONCE, Answer, Endpoint
+from archiver.daemon.endpoint import AT_ONCE, SECONDS_A_CONNECTION, Answer, Endpoint
 from archiver.errors import AddressInUse
 from tests.daemon.manager import free_port, get, until
 
@@ -83,6 +84,21 @@ def test_connections_that_say_nothing_keep_nobody_out_for_ever(port: int) -> Non
 
     until(lambda: get(port, "/metrics")[0] == 200, "one that went makes room")
     for one in silent:
+        one.close()
+
+
+def test_connections_that_trickle_keep_nobody_out_for_ever(port: int) -> None:
+    """A byte now and then puts no end off: a health check would fail for as long as they like."""
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(AT_ONCE)]
+
+    def is_answered() -> bool:
+        for one in slow:
+            with suppress(OSError):  # hung up on
+                one.send(b"x")
+        return get(port, "/metrics")[0] == 200
+
+    until(is_answered, "who asks properly is answered", 3 * SECONDS_A_CONNECTION)
+    for one in slow:
         one.close()
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from archiver.simulator import Recipe, faults
+from tests.alerts.receiver import Receiver
 from tests.daemon.conftest import Start
 from tests.daemon.manager import free_port, get, until
 from tests.stories.house import House, expected_hashes, media_tree
 
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 PLAIN = Recipe().plain(size_bytes=4096)
 
 
@@ -154,6 +161,107 @@ def test_another_address_is_listened_at_after_a_reload(house: House, start: Star
     daemon.wait_for("config.refused")
 
     assert 200 == get(second, "/readyz")[0]
+
+
+def test_the_same_port_on_all_addresses_is_another_address(house: House, start: Start) -> None:
+    """Its own old socket is none that it is kept out by."""
+    port = free_port()
+    daemon = start(daemon=f'listen = "127.0.0.1:{port}"')
+    daemon.wait_for("run.finished")
+    house.extra = house.extra.replace("127.0.0.1", "0.0.0.0")  # noqa: S104  # that is the point
+    house.write_config()
+
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("config.reloaded")
+
+    assert 200 == get(port, "/readyz")[0]
+
+
+def test_an_index_that_breaks_does_not_end_it(house: House, start: Start) -> None:
+    """Nor a reload meanwhile; what is wrong is told, and it goes on when the index is back."""
+    port = free_port()
+    daemon = start(daemon=f'listen = "127.0.0.1:{port}"')
+    daemon.wait_for("run.finished")
+    change_index(
+        house,
+        "ALTER TABLE generations RENAME TO gone",
+        "CREATE TRIGGER broken BEFORE INSERT ON jobs BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    )
+
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("config.reloaded")
+    until(lambda: any("no such table" in one for one in daemon.notified), "it is told")
+
+    assert (503, True) == (get(port, "/healthz")[0], daemon.is_running)
+    assert not daemon.has_logged("job.crashed")
+    change_index(house, "ALTER TABLE gone RENAME TO generations", "DROP TRIGGER broken")
+    until(lambda: get(port, "/healthz") == (200, "ok\n"), "all is well again")
+
+
+def change_index(house: House, *statements: str) -> None:
+    """Change the index behind the daemon's back."""
+    with closing(sqlite3.connect(house.folder / "state" / "index.sqlite", timeout=20)) as index:
+        for statement in statements:
+            index.execute(statement)
+
+
+def test_a_new_archive_is_no_alarm(house: House, start: Start) -> None:
+    """Before its first run there is no index, and a slow ping may hold that run up."""
+    hanging, hook = Receiver(), Receiver()
+    hanging.hangs = True
+    daemon = start(
+        'every = "1m"',
+        more=f'[alerts]\nping_url = "{hanging.origin}/p"\nwebhook = ["{hook.origin}/h"]',
+    )
+
+    daemon.wait_for("run.finished")
+
+    assert 0 == daemon.stop()
+    assert [] == hook.requests
+    hanging.close()
+    hook.close()
+
+
+def test_a_state_directory_that_goes_away_is_told_and_does_not_end_it(
+    house: House, start: Start
+) -> None:
+    """Each run says so, as no bug of ours; when it can be made again all is taken over."""
+    daemon = start()
+    until(lambda: kept(house) == expected_hashes(house.simulator), "the history is archived")
+    state = house.folder / "state"
+    state.rename(house.folder / "away")
+    state.write_text("a file where a folder should be", encoding="utf-8")
+    until(lambda: daemon.has_logged("run.failed"), "the run is refused")
+    state.unlink()
+
+    house.simulator.world.add("geminigen", recipe=PLAIN)
+    until(lambda: kept(house) == expected_hashes(house.simulator), "it goes on by itself")
+
+    assert not daemon.has_logged("job.crashed")
+
+
+@pytest.mark.skipif(not FAKETIME.exists(), reason="faketime is not installed")
+def test_a_clock_that_is_set_back_stops_nothing(house: House, start: Start) -> None:
+    """A machine that began in a wrong year does not wait for that year to poll again."""
+    now = house.folder / "now"
+    now.write_text("+300d", encoding="utf-8")
+    daemon = start(
+        'every = "3s"\njitter = "0s"',
+        environment={
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(now),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        },
+    )
+    daemon.wait_for("run.finished", 2)
+
+    now.write_text("+0", encoding="utf-8")
+    daemon.wait_for("clock.stepped")
+    runs = sum(one["event"] == "run.finished" for one in daemon.events)
+
+    daemon.wait_for("run.finished", runs + 2)
+    assert 0 == daemon.stop()
 
 
 def test_the_state_directory_cannot_change_under_a_daemon(house: House, start: Start) -> None:

@@ -9,16 +9,17 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
 from archiver.errors import IndexUnavailable
 from archiver.index import Index, open_index, open_temporary_index, queries
 from archiver.index.database import copy_into, index_path
-from archiver.index.migrations import m001_first_schema
+from archiver.index.migrations import STEPS, Step
 from archiver.index.queries import Filters
 from tests.index.making import add, known, make, record
 from tests.stories.conftest import house, simulator  # noqa: F401
@@ -46,15 +47,17 @@ def dying(db: Database, name: str) -> None:
     os._exit(9)
 
 
-def steps_up_to(last: str, change: object = change) -> Migrations:
+def steps_up_to(last: str, change: Callable[[Database, str], None] = change) -> tuple[Step, ...]:
     """The steps that a program of later versions will know."""
-    steps = Migrations("archiver.index")
-    steps()(m001_first_schema)
-    for name in (SECOND, THIRD, FOURTH):
-        if name <= last:
-            assert callable(change)
-            steps(name=name)(lambda db, name=name: change(db, name))
-    return steps
+
+    def step(name: str) -> Step:
+        def made(db: Database) -> None:
+            change(db, name)
+
+        made.__name__ = name
+        return made
+
+    return (*STEPS, *(step(name) for name in (SECOND, THIRD, FOURTH) if name <= last))
 
 
 @pytest.fixture

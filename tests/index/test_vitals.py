@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from archiver.actions.health import judge_health
 from archiver.actions.metrics import make_metrics
-from archiver.index import Index, index_path, open_index
+from archiver.index import Index, index_path, ledger, open_index, vitals
 from archiver.index.database import Row
 from tests.actions.watching import WATCHED
 from tests.index.making import NOW
@@ -68,3 +69,16 @@ def test_metrics_read_no_growing_table_from_end_to_end(watched_index: WatchedInd
 
     assert len(watched_index.plans) > 10
     assert [] == watched_index.scans
+
+
+def test_a_clock_that_was_ahead_once_hides_no_run_that_came_after(
+    watched_index: WatchedIndex,
+) -> None:
+    """The last run is the one that began last, whatever the clock said of an earlier one."""
+    for name, moment in (("early", NOW + timedelta(days=300)), ("late", NOW)):
+        ledger.start_run(watched_index, name, moment)
+    ledger.end_run(watched_index, "late", NOW, 0, {})
+
+    assert [NOW] == [run.started_at for run in vitals.runs(watched_index, 1)]
+    assert NOW == ledger.last_started_at(watched_index)
+    assert not ledger.last_run_died(watched_index)

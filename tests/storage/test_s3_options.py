@@ -29,6 +29,7 @@ KEY = "geminigen/studio/hist_abc123.png"
         {"endpoint_url": "http://s3.example.com"},
         {"endpoint_url": "http://10.0.0.1:9000"},
         {"endpoint_url": "http://127.0.0.1.example.com"},
+        {"region": "https://s3.example.com"},
         {"access_key": "only"},
         {"secret_key": "only"},
         {"session_token": "only"},

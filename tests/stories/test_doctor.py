@@ -439,6 +439,24 @@ def test_a_wrong_secret_of_a_bucket_is_a_problem(house_with_bucket: House) -> No
     assert "wrong-secret-0123456789" not in result.out + result.err
 
 
+def test_secrets_of_a_bucket_that_are_not_set_are_named_each(house_with_bucket: House) -> None:
+    """With the variable, as those of an account; the store is not asked."""
+    house = house_with_bucket
+    house.destinations["vault"] = re.sub(
+        r"^(access_key|secret_key) = .*$",
+        r'\1 = { env = "NO_SUCH_\1" }',
+        house.destinations["vault"],
+        flags=re.MULTILINE,
+    )
+
+    result = house.archiver("doctor")
+
+    assert 1 == result.exit_code
+    lines = problems(result)
+    assert ["access_key", "secret_key"] == [line.split(": ")[1] for line in lines]
+    assert all("Fix: set NO_SUCH_" in line for line in lines)
+
+
 def test_a_bucket_that_is_not_there_is_told_with_the_command(house_with_bucket: House) -> None:
     """A person can copy it."""
     house = house_with_bucket
@@ -644,6 +662,19 @@ def test_messengers_are_called_only_when_it_is_asked_for(
     assert "ok       alerts: webhook[1]: read from the config" in silent.out
     assert "ok       alerts webhook" in sent.out
     assert "hook-0123456789" not in silent.out + sent.out
+
+
+def test_metrics_that_cannot_be_written_are_a_problem(house: House) -> None:
+    """A run only warns of it, so nobody would see that the file is never there."""
+    house.extra += f'[alerts]\ntextfile = "{house.folder}/metrics.prom"\n'
+    assert "ok       alerts: textfile: " in house.archiver("doctor").out
+    house.extra = house.extra.replace("metrics.prom", "none/metrics.prom")
+
+    result = house.archiver("doctor")
+
+    assert 1 == result.exit_code
+    [line] = problems(result)
+    assert f"alerts: textfile: there is no folder {house.folder}/none. Fix: make" in line
 
 
 def test_addresses_that_are_none_are_a_problem(house: House) -> None:

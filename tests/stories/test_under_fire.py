@@ -71,7 +71,7 @@ def test_signal_ends_a_run_whose_apis_hang(house: House, number: signal.Signals,
 
     ended = stop(process, number)
 
-    assert (code, "archiver: stopped; the next run goes on from here\n") == ended
+    assert (code, "archiver: stopped; nothing is half done, start it again to go on\n") == ended
     assert [1, 1, 1, 1] == [spent(house, name) for name in ACCOUNTS]
     house.simulator.faults.clear()
     assert 0 == house.run().exit_code
@@ -90,7 +90,7 @@ def test_signal_ends_a_run_whose_store_hangs(house: House, store: SmallStore, pl
 
     ended = stop(process, signal.SIGINT)
 
-    assert (130, "archiver: stopped; the next run goes on from here\n") == ended
+    assert (130, "archiver: stopped; nothing is half done, start it again to go on\n") == ended
 
 
 def test_kill_does_not_refund_the_request_budget(house: House) -> None:

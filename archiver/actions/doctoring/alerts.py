@@ -5,16 +5,18 @@ Nobody is called otherwise: a check that sends messages would be an alert of its
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from archiver.actions.doctoring.finding import About, Findings, Verdict
 from archiver.actions.doctoring.secret import examine_secret
 from archiver.alerts.address import WebAddress
 from archiver.alerts.base import Message, Messenger, Severity
 from archiver.errors import MessageNotSent
-from archiver.secrets import SecretSource
+from archiver.secrets import SecretSource, describe_access
 
 _NO_WEB_ADDRESS = ("password", "apprise")
 
@@ -31,6 +33,21 @@ def examine_alerts(about: About, sources: Mapping[str, SecretSource]) -> Finding
                 WebAddress(source).read()
             except MessageNotSent as error:
                 yield about.problem(check, str(error), "put a whole address there: https://…")
+
+
+def examine_textfile(about: About, path: Path) -> Findings:
+    """Tell whether the metrics can be written; a run that cannot only warns."""
+    folder = path.parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        yield about.ok("textfile", f"{path} can be written")
+        return
+    yield about.problem(
+        "textfile",
+        f"{folder} cannot be written ({describe_access(folder)})"
+        if folder.exists()
+        else f"there is no folder {folder}",
+        "make the folder for the user that runs archiver, or correct alerts.textfile",
+    )
 
 
 def examine_messenger(about: About, messenger: Messenger) -> Findings:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from archiver.actions.doctoring.clock import Clocks
-from archiver.actions.doctoring.finding import About, Finding, Findings
+from archiver.actions.doctoring.finding import About, Finding, Findings, Verdict
+from archiver.actions.doctoring.secret import examine_secrets
 from archiver.actions.doctoring.space import examine_names, examine_space
 from archiver.actions.marker import read_marker
 from archiver.errors import ArchiverError, DestinationError
+from archiver.secrets import SecretSource
 from archiver.storage.base import Created, put, read_whole
 from archiver.storage.trial import TRIAL_PREFIX, Surroundings, Trial, make_trial_key
 
@@ -30,18 +32,24 @@ _FIX_AWAY = (
 class Tried:
     """One destination as the config has it, and what the index knows.
 
+    `secrets` are what it needs to log in, by option.
     `archives` are the identities that were found at each destination when it was last seen.
     `waiting_bytes` are waiting to be stored.
     """
 
     name: str
     trial: Trial
+    secrets: Mapping[str, SecretSource]
     archives: Mapping[str, str]
     waiting_bytes: int
 
 
 def examine_destination(about: About, tried: Tried, clocks: Clocks) -> Findings:
     """Look at a destination, then put, read back and remove a file there."""
+    findings = list(examine_secrets(about, tried.secrets))
+    yield from findings
+    if any(finding.verdict is Verdict.PROBLEM for finding in findings):
+        return
     with closing(tried.trial) as trial:
         try:
             yield from _examine(about, tried, trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from archiver.actions.doctoring.finding import About, Findings
@@ -24,6 +25,12 @@ def examine_secret(about: About, option: str, source: SecretSource) -> Findings:
     yield about.ok(check, f"read from the {source.place}")
     if source.file is not None:
         yield from _examine_mode(about, check, source.file.expanduser())
+
+
+def examine_secrets(about: About, secrets: Mapping[str, SecretSource]) -> Findings:
+    """Read all secrets of a subject, each named by its option."""
+    for option, source in secrets.items():
+        yield from examine_secret(about, option, source)
 
 
 def _examine_mode(about: About, check: str, path: Path) -> Findings:

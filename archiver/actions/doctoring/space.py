@@ -14,8 +14,13 @@ _FIX = "free some space, or move to a larger disk"
 
 
 def examine_space(about: About, free_bytes: int, total_bytes: int, waiting_bytes: int) -> Findings:
-    """Compare what is left with the whole disk, and with what is waiting to be stored there."""
-    share = free_bytes / total_bytes if total_bytes else 0.0
+    """Compare what is left with the whole disk, and with what is waiting to be stored there.
+
+    Some file systems over a network say 0 of 0: they do not know, and nothing is told of them.
+    """
+    if not total_bytes:
+        return
+    share = free_bytes / total_bytes
     told = f"{format_size(free_bytes)} of {format_size(total_bytes)} are free ({share:.0%})"
     if waiting_bytes > free_bytes:
         yield about.problem(

@@ -40,12 +40,14 @@ class WalkReport:
 
     `listed` counts each generation once. `is_resumed` tells that the walk went on where an earlier
     one broke off, `is_at_end` that it read the listing's last page, `is_cut` that it was told to
-    break off. `shrunk_from` is set when the listing suddenly holds less than half of what it used to.
+    break off. `new_at_gap` is what was `new` when it went on there. `shrunk_from` is set when the
+    listing suddenly holds less than half of what it used to.
     """
 
     account: str
     listed: int = 0
     new: int = 0
+    new_at_gap: int = 0
     pages: int = 0
     total: int | None = None
     is_sweep: bool = False

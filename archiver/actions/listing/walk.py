@@ -31,7 +31,8 @@ class WalkOptions:
     """How far to walk. `since` is the user's own bound: such a walk proves nothing beyond it.
 
     `accepts_shrunk` is the user's word that a listing which lost more than half is right. The walk
-    breaks off where `may_go_on`, asked before each further page, says no; the next goes on there.
+    breaks off where `may_go_on` says no, and the next goes on there. It is not asked after a page
+    that is read anew: however short the walks are, each comes a page further.
     """
 
     look_back: timedelta
@@ -72,7 +73,7 @@ def _list(
     page without news leads to the next gap, but not before one with news was read in this one.
     """
     gaps = _gaps_to_close(record, report, options)
-    pages, here, may_jump = account.provider.pages(), START, True
+    pages, here, may_jump, is_anew = account.provider.pages(), START, True, True
     now = archive.clock()
     under_way = replace(record, walk_is_complete=False, walk_gaps=())
     while (page := next(pages, None)) is not None:
@@ -85,15 +86,17 @@ def _list(
         has_news = any(one.is_new for one in seen)
         may_jump = may_jump or has_news
         if gaps and may_jump and seen and not has_news:
-            here, may_jump, report.is_resumed = gaps.pop(0), False, True
+            here, may_jump, is_anew, report.is_resumed = gaps.pop(0), False, True, True
             pages = account.provider.pages(here or None)
+            report.new_at_gap = report.new
             ledger.save_account(archive.index, under_way)  # the place may be gone: not twice
             continue
         ledger.save_account(archive.index, replace(under_way, walk_gaps=(here, *gaps)))
         here = page.next_cursor or here
-        if page.next_cursor is not None and not options.may_go_on():
+        if page.next_cursor is not None and not is_anew and not options.may_go_on():
             report.is_cut = True
             return
+        is_anew = False
     report.is_at_end = True
 
 
@@ -112,7 +115,9 @@ def _settle(
     """Judge a walk that came to its end: whether it was whole, and what is usual from now on.
 
     Rows that a provider counts and does not list are doubted once; twice the same number of them
-    is how that provider counts.
+    is how that provider counts. A sweep in pieces is one too, though its rows cannot be counted,
+    when its last piece held nothing new: else a history that no single walk gets through would be
+    swept without end. Its first piece is younger than the walk before it.
     """
     usual_total = _usual_total(record, report, options)
     if options.since is not None:
@@ -122,12 +127,14 @@ def _settle(
     is_sweep = report.is_at_end and not report.is_resumed
     unlisted = max(0, (report.total or 0) - report.rows) if is_sweep else record.unlisted
     is_whole = not is_sweep or unlisted in (0, record.unlisted)
+    is_proven = is_whole and report.is_at_end and (is_sweep or report.new == report.new_at_gap)
+    swept_at = now if is_sweep else record.last_walk_at or now
     return replace(
         record,
         walk_is_complete=is_whole,
         walk_gaps=(),
         last_walk_at=now,
-        last_sweep_at=now if is_sweep and is_whole else record.last_sweep_at,
+        last_sweep_at=swept_at if is_proven else record.last_sweep_at,
         provider_total=report.total,
         usual_total=usual_total,
         shrunk_from=_shrunk_from(record, report),
@@ -156,9 +163,10 @@ def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: Walk
 
     The rows that came tell more than the provider's own count, which may be wrong.
     """
-    if options.since is not None or report.is_resumed:
+    if options.since is not None:
         return record.usual_total
-    told = report.rows if report.is_at_end else max(report.total or record.usual_total, report.rows)
+    is_counted = report.is_at_end and not report.is_resumed
+    told = report.rows if is_counted else max(report.total or record.usual_total, report.rows)
     if told * 2 < record.usual_total and not options.accepts_shrunk:
         report.shrunk_from = record.usual_total
         return record.usual_total
@@ -167,7 +175,7 @@ def _usual_total(record: ledger.AccountRecord, report: WalkReport, options: Walk
 
 def _shrunk_from(record: ledger.AccountRecord, report: WalkReport) -> int | None:
     """Say whether the listing lacks more than half; a walk that counted nothing cannot tell."""
-    is_counted = not report.is_resumed and (report.is_at_end or report.total is not None)
+    is_counted = report.total is not None or (report.is_at_end and not report.is_resumed)
     return report.shrunk_from if is_counted else record.shrunk_from
 
 

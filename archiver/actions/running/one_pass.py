@@ -77,8 +77,8 @@ class RunOptions:
 
     `retries_now` does not wait for the next try of what failed; `every` is each account's poll
     interval, for the forecast. A slow destination may hold up the others for `patience_seconds`.
-    `may_go_on` is asked several times a second; at the first no nothing new is begun, and the pass
-    ends with what is in flight.
+    `may_go_on` is asked several times a second, to the end; at the first no nothing new is begun,
+    and the pass ends with what is in flight.
     """
 
     walk: WalkOptions
@@ -169,7 +169,7 @@ class OnePass:
 
         With a limit that is known only when every account is listed.
         """
-        self._is_cut = self._is_cut or not self._options.may_go_on()
+        self._is_cut |= not self._options.may_go_on()  # asked to the end: who is asked sees life
         if self._is_cut or self._stores.are_out():
             for future in self._captures:
                 future.cancel()

@@ -103,7 +103,9 @@ class RunSummary:
         """The run in one line, for a ping or a status line."""
         told = ("listed", "new", "archived", "failed", "lost")
         numbers = ", ".join(f"{self.total(name)} {name}" for name in told)
-        return f"{numbers}; {self.total('files')} files, {format_size(self.total('size_bytes'))}"
+        files = self.total("files")
+        fetched = f"{files} file{'' if files == 1 else 's'}"
+        return f"{numbers}; {fetched}, {format_size(self.total('size_bytes'))}"
 
     def total(self, name: str) -> int:
         """Add one number up over all accounts."""

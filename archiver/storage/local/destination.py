@@ -15,10 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal, NoReturn
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import NoReturn
 
 from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationUnavailable
 from archiver.keys import validate_key
@@ -32,21 +29,13 @@ from archiver.storage.local.files import (
     sync_folder,
 )
 from archiver.storage.local.new import link_new, write_new
+from archiver.storage.local.options import Options
 from archiver.storage.local.upload import LocalUpload, open_temporary
+
+__all__ = ["FOLDER_MODE", "LocalDestination", "Options", "open_destination"]
 
 FOLDER_MODE = 0o750
 _MAX_SETTLED_FOLDERS = 4096
-
-
-class Options(BaseModel):
-    """Config of a destination in a local directory."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: Literal["local"] = Field(description="keep files in a directory of this machine")
-    path: Path = Field(
-        description="the directory; it is created when it is missing, its parents too"
-    )
 
 
 def open_destination(name: str, options: Options) -> LocalDestination:

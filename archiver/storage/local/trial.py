@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from archiver.errors import DestinationUnavailable
 from archiver.keys import OWN_FOLDER
-from archiver.storage.local.destination import LocalDestination, Options
+from archiver.storage.local.destination import LocalDestination
 from archiver.storage.local.files import os_errors
+from archiver.storage.local.options import Options
 from archiver.storage.trial import Surroundings, check_trial_key
 
 

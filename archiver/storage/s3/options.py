@@ -45,7 +45,9 @@ class Options(BaseModel):
         default=None, description="address of the store; none means AWS (or $AWS_ENDPOINT_URL_S3)"
     )
     region: str | None = Field(
-        default=None, description="region of the bucket, where the store asks"
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="region of the bucket, where the store asks",
     )
     access_key: SecretSource | None = Field(
         default=None, description="where the access key id is kept; none means boto3's usual chain"

@@ -1,0 +1,19 @@
+"""Config of a destination in a local directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Options(BaseModel):
+    """Config of a destination in a local directory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["local"] = Field(description="keep files in a directory of this machine")
+    path: Path = Field(
+        description="the directory; it is created when it is missing, its parents too"
+    )
