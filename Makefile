@@ -24,8 +24,8 @@ check: $(VENV)/dev.installed                 ## lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.installed                 ## measure against peers (docs/performance.md)
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.installed $(VENV)/peers/installed  ## measure against peers (docs/performance.md); ONLY=FIGURE for one of them
+	$(BIN)/python -m benchmarks $(if $(filter command line,$(origin ONLY)),$(ONLY))
 
 lock:                                        ## pin the requirements again (needs uv)
 	uv pip compile $(LOCK) --extra demo --extra build -o requirements/run.txt pyproject.toml
@@ -38,6 +38,11 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotat
 
 clean:
 	rm -rf $(VENV) archiver-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/peers/installed:                     ## what is measured against, and no requirement of anything
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install gallery-dl awscli
+	touch $@
 
 $(VENV)/run.installed: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

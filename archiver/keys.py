@@ -22,6 +22,15 @@ DEFAULT_LAYOUT = "{provider}/{account}/{created:%Y/%m/%d}/{id}"
 SIDECAR_SUFFIX = ".json"
 XMP_SUFFIX = ".xmp"
 OWN_FOLDER = ".archiver/"
+_LITTER = frozenset(
+    (
+        *(".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"),  # macOS
+        *("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information"),  # Windows
+        *("@eaDir", "#recycle", "#snapshot", "@Recycle", ".@__thumb"),  # Synology, QNAP
+        *("lost+found", ".directory"),
+    )
+)
+_LITTER_STARTS = ("._", ".Trash-", ".nfs", ".fuse_hidden")
 """What is not of a generation: the marker, and what was set aside."""
 MARKER_KEY = ".archiver/archive.json"
 QUARANTINE_PREFIX = ".archiver/quarantine/"
@@ -47,6 +56,11 @@ _SAMPLE_MOMENTS = (
 )
 """What a date may be: untold, of one digit (`%e` writes a space then), of two."""
 _LIKE_ANOTHER_FILE = re.compile(rf"(-\d{{1,3}}|\.({_OTHER_ROLES})(-\d{{1,3}})?)$", re.IGNORECASE)
+
+
+def is_litter(key: str) -> bool:
+    """Tell what file managers, NAS boxes and file systems leave behind: nobody's media."""
+    return any(part in _LITTER or part.startswith(_LITTER_STARTS) for part in key.split("/"))
 
 
 def validate_key(key: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from archiver.actions.capturing.commit import Progress, conclude
+from archiver.actions.capturing.commit import Progress, conclude, record_one
 from archiver.actions.parallel import in_parallel
 from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
 from archiver.actions.repairing.judging import guarded, take_in
@@ -70,7 +70,8 @@ def _heal_one(means: Means, number: int) -> list[Repaired]:
         if not left:
             if _digests(known) != before and all(one.outcome is not REFUSED for one in ends):
                 archive = means.writable.without(guarded(means, known))
-                conclude(archive, known, Progress())  # every sidecar names the new files
+                # Every sidecar names the new files.
+                record_one(archive, conclude(archive, known, Progress()))
             return ends
         copy = min(left, key=lambda one: (one.is_sidecar, *_place(one)))
         done.add(_place(copy))

@@ -40,11 +40,14 @@ def run(
         name: AccountSummary(provider=account.provider.name) for name, account in accounts.items()
     }
     with bound(run=summary.run_id):
-        _check_daily(archive, summary.started_at)
-        if ledger.last_run_died(archive.index):
-            captured.suspect_all(archive.index)
+        has_died = ledger.last_run_died(archive.index)
+        is_first_today = _is_first_today(archive, summary.started_at)
         ledger.start_run(archive.index, summary.run_id, summary.started_at)
         with _noting_failure(archive.index, summary):
+            if is_first_today:
+                archive.index.check()  # a damaged page may be met by nobody else
+            if has_died:
+                captured.suspect_all(archive.index)
             usable = _make_ready(archive, options, observer, summary)
             OnePass(usable, accounts, engine, options, observer, summary).go()
             _count_unusable(archive, unusable, observer, summary)
@@ -73,11 +76,10 @@ def _noting_failure(index: Index, summary: RunSummary) -> Iterator[None]:
         raise
 
 
-def _check_daily(archive: Archive, now: datetime) -> None:
-    """Read the whole index in the first run of a day: a damaged page may be met by nobody else."""
+def _is_first_today(archive: Archive, now: datetime) -> bool:
+    """Whether no run began on this day before, but some did on another one."""
     last = ledger.last_started_at(archive.index)
-    if last is not None and last.date() != now.date():
-        archive.index.check()
+    return last is not None and last.date() != now.date()
 
 
 def _make_ready(

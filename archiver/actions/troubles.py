@@ -89,6 +89,12 @@ def troubles(index: Index, watched: Watched, now: datetime) -> list[Trouble]:
     return [trouble for trouble in found if trouble is not None]
 
 
+def worth_telling(found: Sequence[Trouble]) -> list[Trouble]:
+    """Leave out what only repeats another trouble: an account whose key is refused gets stale."""
+    refused = {one.subject for one in found if one.kind is TroubleKind.CREDENTIALS}
+    return [one for one in found if one.kind is not TroubleKind.STALE or one.subject not in refused]
+
+
 def _of_run(runs: Sequence[RunRecord], now: datetime) -> Trouble | None:
     """Judge the last run that says something: not one under way, nor one that was told to stop."""
     for number, run in enumerate(runs):

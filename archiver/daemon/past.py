@@ -7,11 +7,22 @@ from datetime import UTC, datetime
 from archiver.actions.status import last_tried_at
 from archiver.config import Config
 from archiver.daemon.timetable import DRILL, VERIFY, Past
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiveMissing, ArchiverError, IndexUnavailable
 from archiver.index import Index, jobs, ledger, opened_index
+from archiver.wiring.accounts import refuse_other_provider
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING = Past(accounts={}, sweep_at=None, verify_at=None, drill_at=None)
+
+
+def refuse_contradictions(config: Config) -> None:
+    """Raise ConfigInvalid where an account is another provider's by the index."""
+    try:
+        with opened_index(config.archive.state_dir) as index:
+            for name, options in config.accounts.items():
+                refuse_other_provider(index, name, options.provider)
+    except (ArchiveMissing, IndexUnavailable):
+        return  # the first pass meets the same error, and tells it
 
 
 def load_past(config: Config) -> Past:

@@ -3,7 +3,8 @@
 A first pass over a long history may take days, and must not keep the other accounts waiting: a
 pass takes nothing new after the shortest of all intervals. What it was not through with is due
 again at once; a walk goes on where it was cut. So each account is asked, its books are closed and
-alarms are raised about as often as the config says, whatever there is to do.
+alarms are raised about as often as the config says, whatever there is to do. Where a slow file is
+still under way a minute later, the pass begins anew beside it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from archiver.wiring.running import pass_over, run_options
 from archiver.wiring.telling import told
 
 SHORTEST_PASS = timedelta(minutes=1)
+PAUSE_SECONDS = 60.0
 LOCK_WAIT_SECONDS = 5.0
 
 
@@ -70,12 +72,12 @@ class Polling:
     def _pass(self, config: Config, names: tuple[str, ...]) -> RunSummary | None:
         """Make one pass; None when it came to nothing, which was told."""
         life, log = self._life, structlog.get_logger()
-        ends_at = time.monotonic() + longest_pass(config).total_seconds()
+        began_at, seconds = time.monotonic(), longest_pass(config).total_seconds()
 
         def may_go_on() -> bool:
             life.notifier.feed_watchdog()
-            is_current = life.config is config
-            return is_current and not life.is_over and time.monotonic() < ends_at
+            is_its_time = (time.monotonic() - began_at) % (seconds + PAUSE_SECONDS) < seconds
+            return is_its_time and life.config is config and not life.is_over
 
         life.notifier.status(f"a pass over {', '.join(names)}")
         try:

@@ -22,7 +22,7 @@ from archiver.daemon.endpoint import Endpoint
 from archiver.daemon.lane import Lane
 from archiver.daemon.life import Life
 from archiver.daemon.looking import Looking
-from archiver.daemon.past import load_past
+from archiver.daemon.past import load_past, refuse_contradictions
 from archiver.daemon.polling import Polling
 from archiver.daemon.proving import Proving
 from archiver.daemon.signals import RELOAD, STOP, caught_signals
@@ -48,6 +48,7 @@ def serve(
     `stopping` is set when something had to be given up, and may hang still.
     """
     config = read_config()
+    refuse_contradictions(config)
     try:
         with run_lock(config.archive.state_dir, wait=False, name=DAEMON_LOCK):
             life = Life(config=config, read_config=read_config, stopping=stopping)
@@ -170,6 +171,7 @@ class _Service:
                 f"archive.state_dir is {before.archive.state_dir} while the daemon runs: "
                 "restart it to use another one"
             )
+        refuse_contradictions(config)
         if config.daemon.listen != before.daemon.listen:
             self._move(config, before)
         self._life.config = config  # a pass that is under way ends soon: it asks for this

@@ -7,12 +7,14 @@ these functions is called.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from archiver import keys
+from archiver.index import statements
 from archiver.index.database import Index
 from archiver.index.rows import stamp, stamp_or_none
 from archiver.model import Media, Missing, Receipt, State
@@ -59,25 +61,50 @@ def record(index: Index, number: int, captured: Captured, now: datetime) -> Stat
     A generation that was listed anew meanwhile, with other files or facts, is due again at once;
     not so one from a sidecar whose first listing came meanwhile: there is nothing to compare with.
     """
-    with index.transaction() as db:
-        states = _asset_states(db, number)
-        for media in captured.media:
-            _record_media(db, number, media, states[media.key])
-        for missing in captured.missing:
-            _record_missing(db, number, missing, states[missing.key])
-        _record_receipts(db, number, captured.receipts, proven_at=None, fault=None)
-        row = next(
-            db.query("SELECT state, fingerprint FROM generations WHERE number = ?", [number])
-        )
-        state = after(GENERATIONS, State(row["state"]), captured.event)
-        _end_try(db, number, captured, state)
-        is_other = captured.fingerprint not in (row["fingerprint"], None)
-        is_other = is_other or _has_pending(db, number)
-        if state in (State.ARCHIVED, State.LOST) and is_other:
-            changed = after(GENERATIONS, state, Event.CHANGED)
-            again = {"state": changed, "next_try_at": stamp(now), "is_secured": 0}
-            db.table("generations").update(number, again)
-        return state
+    [state] = record_all(index, [(number, captured)], now)
+    if isinstance(state, Exception):
+        raise state
+    return state
+
+
+def record_all(
+    index: Index, tries: Sequence[tuple[int, Captured]], now: datetime
+) -> list[State | Exception]:
+    """Write the outcomes of tries in one transaction: a commit waits for the disk once for all.
+
+    One that cannot be written takes back only its own part, and its error stands in its place;
+    raises sqlite3.Error when none can be.
+    """
+    ends: list[State | Exception] = []
+    with index.transaction():
+        for number, captured in tries:
+            try:
+                with index.transaction() as db:
+                    ends.append(_record(db, number, captured, now))
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                ends.append(error)
+    return ends
+
+
+def _record(db: Database, number: int, captured: Captured, now: datetime) -> State:
+    states = _asset_states(db, number)
+    for media in captured.media:
+        _record_media(db, number, media, states[media.key])
+    for missing in captured.missing:
+        _record_missing(db, number, missing, states[missing.key])
+    _record_receipts(db, number, captured.receipts, proven_at=None, fault=None)
+    row = next(db.query("SELECT state, fingerprint FROM generations WHERE number = ?", [number]))
+    state = after(GENERATIONS, State(row["state"]), captured.event)
+    _end_try(db, number, captured, state)
+    is_other = captured.fingerprint not in (row["fingerprint"], None)
+    is_other = is_other or _has_pending(db, number)
+    if state in (State.ARCHIVED, State.LOST) and is_other:
+        changed = after(GENERATIONS, state, Event.CHANGED)
+        again = {"state": changed, "next_try_at": stamp(now), "is_secured": 0}
+        statements.update(db, "generations", {"number": number}, again)
+    return state
 
 
 def _end_try(db: Database, number: int, captured: Captured, state: State) -> None:
@@ -102,8 +129,8 @@ def _end_try(db: Database, number: int, captured: Captured, state: State) -> Non
 
 
 def _asset_states(db: Database, number: int) -> dict[str, State]:
-    rows = db.query("SELECT key, state FROM assets WHERE generation = ?", [number])
-    return {row["key"]: State(row["state"]) for row in rows}
+    rows = db.conn.execute("SELECT key, state FROM assets WHERE generation = ?", [number])
+    return {key: State(state) for key, state in rows}
 
 
 def _is_secured(db: Database, number: int, state: State) -> bool:
@@ -150,8 +177,10 @@ def retry_all(index: Index, now: datetime) -> None:
 
 
 def _record_media(db: Database, number: int, media: Media, before: State) -> None:
-    db.table("assets").update(
-        (number, media.key),
+    statements.update(
+        db,
+        "assets",
+        {"generation": number, "key": media.key},
         {
             "state": after(ASSETS, before, Event.SECURED).value,
             "kind": media.kind.value,
@@ -172,8 +201,10 @@ def _record_media(db: Database, number: int, media: Media, before: State) -> Non
 
 
 def _record_missing(db: Database, number: int, missing: Missing, before: State) -> None:
-    db.table("assets").update(
-        (number, missing.key),
+    statements.update(
+        db,
+        "assets",
+        {"generation": number, "key": missing.key},
         {
             "state": after(ASSETS, before, MISSING_EVENTS[missing.state]).value,
             "reason": missing.reason,
@@ -187,7 +218,10 @@ def _record_receipts(
     db: Database, number: int, receipts: Sequence[tuple[str, Receipt]], **now: None
 ) -> None:
     """Write receipts; `now` resets what was known of the copies, where new files replaced them."""
-    db.table("copies").upsert_all(
+    statements.upsert(
+        db,
+        "copies",
+        ("generation", "key", "destination"),
         (
             {
                 "generation": number,
@@ -204,5 +238,4 @@ def _record_receipts(
             }
             for key, receipt in receipts
         ),
-        pk=("generation", "key", "destination"),
     )

@@ -18,7 +18,6 @@ from archiver.index.proofs import HELD_COLUMNS, PAGE_ROWS, Held, held_from
 from archiver.index.rows import stamp, unstamp
 from archiver.model import Role, Stored
 
-OWN_FOLDER = ".archiver/"
 """The marker, and what was set aside, lie there: neither is a copy."""
 YOUNG = timedelta(hours=1)
 """A file that the index does not know yet may be on its way so long."""
@@ -43,11 +42,14 @@ def begin(index: Index) -> None:
 
 
 def add(index: Index, stored: Sequence[Stored]) -> int:
-    """Take part of a listing, and count it; what is named twice lies there once."""
+    """Take part of a listing, and count it; what is named twice lies there once.
+
+    What systems leave behind by themselves is no stranger's file, and nobody could mend it.
+    """
     rows = [
         (one.key, one.size_bytes, stamp(one.modified_at))
         for one in stored
-        if not one.key.startswith(OWN_FOLDER)
+        if not one.key.startswith(keys.OWN_FOLDER) and not keys.is_litter(one.key)
     ]
     with index.scratch() as db:
         db.conn.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -36,17 +36,34 @@ Row = Mapping[str, object]
 
 
 class Index:
-    """A handle on the open index. Thread-safe: every use holds the one lock.
+    """A handle on the open index. Thread-safe: whoever writes holds the one lock.
 
     The holder of the run lock writes, and `verify` what it has proven, a short transaction at a
     time; other processes read beside them (WAL).
     """
 
-    def __init__(self, connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        steps: Sequence[Step] = STEPS,
+        make_reader: Callable[[], sqlite3.Connection] | None = None,
+    ) -> None:
+        """`make_reader` opens a second connection to the same file, where there can be one."""
         self._lock = threading.RLock()
+        self._reading = threading.Lock()
         self._steps = steps
         self._steps_done: list[str] | None = None
         self._connection = connection
+        self._make_reader = make_reader
+        self._has_scratch = False
+
+    @cached_property
+    def _reader(self) -> sqlite3.Connection:
+        """A connection for those who would have to wait for a commit; it never writes."""
+        assert self._make_reader is not None, "without it all reads use the one connection"
+        connection = self._make_reader()
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
     @cached_property
     def _db(self) -> Database:
@@ -79,7 +96,7 @@ class Index:
     def scratch(self) -> Iterator[Database]:
         """Write temporary tables only: no other process has to wait."""
         with self._lock:
-            db, connection = self._db, self._connection
+            db, connection, self._has_scratch = self._db, self._connection, True
             connection.execute("BEGIN")
             try:
                 yield db
@@ -133,11 +150,18 @@ class Index:
             )
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
-        """Read all rows of a query as mappings."""
-        with self._lock:
-            cursor = self._connection.execute(sql, dict(values or {}))
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+        """Read all rows of a query as mappings.
+
+        Who would have to wait for another thread's commit reads beside it, what is committed.
+        """
+        is_ours = self._lock.acquire(blocking=self._make_reader is None or self._has_scratch)
+        if not is_ours:
+            with self._reading:
+                return _rows(self._reader, sql, values)
+        try:
+            return _rows(self._connection, sql, values)
+        finally:
+            self._lock.release()
 
     def row(self, sql: str, values: Mapping[str, object] | None = None) -> Row | None:
         """Read the first row of a query, or None."""
@@ -160,8 +184,18 @@ class Index:
 
     def close(self) -> None:
         """Close the file. MAY be called twice."""
-        with self._lock:
+        with self._reading, self._lock:
+            if "_reader" in self.__dict__:
+                self._reader.close()
             self._connection.close()
+
+
+def _rows(
+    connection: sqlite3.Connection, sql: str, values: Mapping[str, object] | None
+) -> list[Row]:
+    cursor = connection.execute(sql, dict(values or {}))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def index_path(state_dir: Path) -> Path:
@@ -253,12 +287,9 @@ def open_temporary_index() -> Index:
 
 
 def _open(path: Path | str, steps: Sequence[Step] = STEPS) -> Index:
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    index = Index(connection, steps)
+    connection = _connect(path)
+    index = Index(connection, steps, (lambda: _connect(path)) if path else None)
     try:
-        _add_functions(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -267,6 +298,14 @@ def _open(path: Path | str, steps: Sequence[Step] = STEPS) -> Index:
         index.close()
         raise
     return index
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    _add_functions(connection)
+    return connection
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from archiver import keys
+from archiver.index import statements
 from archiver.index.database import Index
 from archiver.index.rows import asset_row, generation_row, stamp, stamp_or_none
 from archiver.model import Asset, Generation, Role, State, Status
@@ -16,7 +17,6 @@ from archiver.states import ASSETS, GENERATIONS, Event, after
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-    from sqlite_utils.db import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def record_detail(
         columns = generation_row(generation)
         if columns["expires_at"] is not None:
             columns["deadline_at"] = columns["expires_at"]
-        db.table("generations").update(number, {**columns, "misses": 0})
+        statements.update(db, "generations", {"number": number}, {**columns, "misses": 0})
         _add_assets(db, number, generation.assets, wanted_roles, now)
 
 
@@ -205,7 +205,7 @@ def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
         "stem_folded": keys.fold(stem),
         "listed_at": stamp(now),
     }
-    return last_number(db.table("generations").insert(columns))
+    return statements.insert(db, "generations", columns)
 
 
 def _update(
@@ -225,7 +225,7 @@ def _update(
         details = json.loads(str(told.pop("details")))
         columns.update({name: value for name, value in told.items() if value is not None})
         columns["details"] = _merged(db, number, details)
-    db.table("generations").update(number, columns)
+    statements.update(db, "generations", {"number": number}, columns)
 
 
 def _standing(listed: Listed, state: State, now: datetime) -> dict[str, object]:
@@ -245,12 +245,6 @@ def _merged(db: Database, number: int, details: dict[str, Any]) -> str:
     for name in ("cost", "error"):
         details[name] = details[name] or before[name]
     return json.dumps(details, ensure_ascii=False, sort_keys=True)
-
-
-def last_number(table: Table) -> int:
-    """The row number of the generation that was just inserted."""
-    assert isinstance(table.last_pk, int), "generations have an integer primary key"
-    return table.last_pk
 
 
 def free_stem(db: Database, stem: str, generation: Generation) -> str:
@@ -275,10 +269,12 @@ def _add_assets(
         if known.get(asset.key) == State.ARCHIVED:
             columns = {"position": position}  # the rest says what was kept, and from where
         if asset.key in known:
-            db.table("assets").update((number, asset.key), columns)
+            statements.update(db, "assets", {"generation": number, "key": asset.key}, columns)
             continue
         is_wanted = asset.role in wanted_roles
-        db.table("assets").insert(
+        statements.insert(
+            db,
+            "assets",
             {
                 **columns,
                 "generation": number,
@@ -286,7 +282,7 @@ def _add_assets(
                 "state": after(ASSETS, None, Event.LISTED if is_wanted else Event.RULED_OUT).value,
                 "reason": None if is_wanted else f"role {asset.role} is not kept",
                 "failed_at": None if is_wanted else stamp(now),
-            }
+            },
         )
 
 

@@ -48,7 +48,7 @@ def open_accounts(
     accounts = Accounts({}, {})
     with ExitStack() as stack:
         for name, options in (wanted or config.accounts).items():
-            _refuse_other_provider(index, name, options.provider)
+            refuse_other_provider(index, name, options.provider)
             try:
                 pace = _open_pace(name, options, index, stopping, clock)
                 accounts.usable[name] = _open_account(name, options, pace, stopping, stack)
@@ -58,7 +58,7 @@ def open_accounts(
         yield accounts
 
 
-def _refuse_other_provider(index: Index, name: str, provider: str) -> None:
+def refuse_other_provider(index: Index, name: str, provider: str) -> None:
     """A generation's identity is its account and the provider's id: providers must not mix."""
     known = ledger.provider_of(index, name)
     if known is not None and known != provider:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from archiver.actions.archive import utc_now
 from archiver.actions.metrics import make_metrics
 from archiver.actions.run import RunSummary
-from archiver.actions.troubles import Trouble, TroubleKind, troubles
+from archiver.actions.troubles import Trouble, TroubleKind, troubles, worth_telling
 from archiver.config import Config
 from archiver.errors import ArchiverError, Interrupted
 from archiver.index import opened_index
@@ -53,5 +53,5 @@ def tell_all(config: Config) -> list[Trouble]:
         found = [Trouble(kind=TroubleKind.RUN, subject="", message=str(error))]
         watch.report(found, now, is_complete=False)
     else:
-        watch.report(found, now)
+        watch.report(worth_telling(found), now)
     return found

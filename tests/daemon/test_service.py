@@ -13,7 +13,7 @@ import pytest
 from archiver.simulator import Recipe, faults
 from tests.alerts.receiver import Receiver
 from tests.daemon.conftest import Start
-from tests.daemon.manager import free_port, get, until
+from tests.daemon.manager import Daemon, free_port, get, until
 from tests.stories.house import House, expected_hashes, media_tree
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -276,6 +276,25 @@ def test_the_state_directory_cannot_change_under_a_daemon(house: House, start: S
 
     refused = next(one for one in daemon.events if one["event"] == "config.refused")
     assert "restart it to use another one" in refused["error"]
+
+
+def test_an_account_cannot_become_another_providers(house: House, start: Start) -> None:
+    """A new config that says so is refused, the accounts go on; a start with it ends with 78."""
+    daemon = start()
+    daemon.wait_for("run.finished")
+    text = house.config_path.read_text(encoding="utf-8")
+    changed = text.replace('provider = "sync"', 'provider = "oxen"')
+    house.config_path.write_text(changed, encoding="utf-8")
+
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("config.refused")
+
+    refused = next(one for one in daemon.events if one["event"] == "config.refused")
+    assert "this archive knows lips as an account at sync" in refused["error"]
+    assert 0 == daemon.stop()
+    again = Daemon(house.config_path, house.folder / "manager")
+    assert 78 == again.process.wait(20)
+    again.kill()
 
 
 def test_two_daemons_do_not_share_a_state_directory(house: House, start: Start) -> None:

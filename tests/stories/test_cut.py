@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -144,3 +145,25 @@ def test_a_history_that_no_walk_gets_through_is_not_swept_without_end(long_house
     index.close()
     assert record.last_sweep_at is not None
     assert record.usual_total == len(expected_hashes(long_house.simulator))
+
+
+def test_what_is_slow_keeps_nobody_waiting(house: House) -> None:
+    """A pass that a slow file holds up goes on beside it: what is new is listed and archived."""
+    house.simulator.faults.add(faults.slow(8), host="media")
+    began_at, made = time.monotonic(), threading.Event()
+
+    def may_go_on() -> bool:
+        seconds = time.monotonic() - began_at
+        if seconds > 2 and not made.is_set():
+            made.set()
+            house.simulator.world.add("geminigen", recipe=PLAIN)
+        return not 1 < seconds < 3
+
+    summary = one_pass(house, may_go_on)
+
+    assert made.is_set()
+    assert (0, 0) == (summary.total("failed"), summary.total("still_due"))
+    assert expected_hashes(house.simulator) == sorted(media_tree(house.disk).values())
+    paths = [one.path for one in house.simulator.requests if one.host == "media"]
+    slow = next(one.path for one in house.simulator.requests if one.fault is not None)
+    assert paths.index(slow) == len(paths) - 1  # requests are noted when they have ended

@@ -395,3 +395,15 @@ def test_there_is_nothing_to_verify_without_an_index(house: House) -> None:
     """An archive that never was is missing, and no state appears."""
     assert 10 == house.archiver("verify").exit_code
     assert not Path(house.folder / "state").exists()
+
+
+def test_what_systems_leave_behind_is_nobodys_file(archived: House) -> None:
+    """A NAS and a file manager put files everywhere: no alarm, which people would get used to."""
+    folder = next(path for path in archived.disk.rglob("*.png")).parent
+    for name in (".DS_Store", "Thumbs.db", "._film.mp4", "@eaDir/film.mp4/SYNOVIDEO_TEXT_INDEX"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"litter")
+
+    found = archived.archiver("verify", "--json")
+
+    assert (0, 0) == (found.exit_code, found.lines[-1]["summary"]["foreign"])

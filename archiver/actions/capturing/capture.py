@@ -1,4 +1,4 @@
-"""Captures one generation: its files, then its sidecar, then its row. This is the write order.
+"""Captures one generation: its files, then its sidecar. This is the write order; the row is last.
 
 Media at every destination that can be reached, each whole, checked and durable; then the
 sidecar, the commit point; then the index (promise 2; docs/design.md has a paragraph for each
@@ -8,18 +8,15 @@ and a time for the next one.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archiver.actions.archive import Account, Archive
 from archiver.actions.capturing.commit import (
     PATIENT_ATTEMPTS,
-    CaptureReport,
     Progress,
+    Tried,
     conclude,
     has_vanished,
     holders,
     next_try,
-    record,
     wait_for_end,
 )
 from archiver.actions.capturing.committed import adopt_committed
@@ -53,7 +50,7 @@ _ROLE_ORDER = tuple(Role)
 
 def capture(
     archive: Archive, account: Account, engine: MediaEngine, links: LiveLinks, number: int
-) -> CaptureReport:
+) -> Tried:
     """Take one generation as far as it goes now. Raises only what concerns the whole account."""
     known = queries.load(archive.index, number)
     progress = Progress()
@@ -73,7 +70,7 @@ def capture(
             raise
         return _give_up(archive, known, progress, error)
     if live.status is Status.IN_PROGRESS:
-        return wait_for_end(archive, known, progress)
+        return wait_for_end(known, progress)
     known = _fetch_all(archive, account, engine, live, number, progress)
     more = _ask_for_more(archive, account, known, progress)
     if more is not None:
@@ -82,7 +79,7 @@ def capture(
     return _end(archive, known, progress)
 
 
-def _end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
+def _end(archive: Archive, known: Known, progress: Progress) -> Tried:
     """Conclude a try; nothing is called lost before the sidecars that are there were read.
 
     The index may be a backup that is older than the archive: what it lacks can be safe, and its
@@ -202,7 +199,7 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
                 progress.receipts.append((key, brought.receipt))
 
 
-def _give_up(archive: Archive, known: Known, progress: Progress, error: Exception) -> CaptureReport:
+def _give_up(archive: Archive, known: Known, progress: Progress, error: Exception) -> Tried:
     """Note that the provider could not be asked, or does not know the generation.
 
     Said often enough, and past its time, that is a loss; once it may be a slip of some gateway.
@@ -228,14 +225,16 @@ def _give_up(archive: Archive, known: Known, progress: Progress, error: Exceptio
         misses=misses,
     )
     is_down = isinstance(error, ProviderUnavailable | CredentialsRejected)
-    return replace(
-        record(archive, known, progress, outcome),
+    return Tried(
+        known=known,
+        progress=progress,
+        outcome=outcome,
         is_provider_down=is_down,
         is_destination_fault=isinstance(error, DestinationUnavailable),
     )
 
 
-def _bury(archive: Archive, known: Known, progress: Progress, lost: Lost) -> CaptureReport:
+def _bury(archive: Archive, known: Known, progress: Progress, lost: Lost) -> Tried:
     """Write down that all that was still to be fetched is gone; the sidecar keeps the prompt."""
     for asset in _to_fetch(known):
         progress.missing[asset.asset.key] = lost.of(asset.asset, archive.clock())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from archiver import keys, sidecar, xmp
@@ -54,6 +54,17 @@ class CaptureReport:
     failed_as: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One try that has come to its end at the destinations, and is still to be recorded."""
+
+    known: Known
+    progress: Progress
+    outcome: Captured
+    is_provider_down: bool = False
+    is_destination_fault: bool = False
+
+
 @dataclass(slots=True)
 class Progress:
     """What a try has gathered so far; `failed_as` by asset key."""
@@ -70,8 +81,8 @@ class Progress:
     failed_as: dict[str, str] = field(default_factory=dict)
 
 
-def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
-    """Write the sidecar where all files are, then the index."""
+def conclude(archive: Archive, known: Known, progress: Progress) -> Tried:
+    """Write the sidecar where all files are; `record` then writes the index."""
     media, missing = _everything(known, progress)
     held = holders(archive, known, progress)
     complete = frozenset(
@@ -97,9 +108,8 @@ def conclude(archive: Archive, known: Known, progress: Progress) -> CaptureRepor
         archived_at=archived_at if any(key == SIDECAR for key, _ in progress.receipts) else None,
         next_try_at=None if is_everywhere else next_try(archive, known, progress),
     )
-    done = record(archive, known, progress, outcome)
     is_fault = not (is_settled and is_enough) and _is_destination_fault(missing, progress)
-    return replace(done, is_destination_fault=is_fault)
+    return Tried(known=known, progress=progress, outcome=outcome, is_destination_fault=is_fault)
 
 
 def make_document(known: Known, progress: Progress, archived_at: datetime) -> bytes:
@@ -120,10 +130,10 @@ def _is_destination_fault(missing: tuple[Missing, ...], progress: Progress) -> b
     )
 
 
-def wait_for_end(archive: Archive, known: Known, progress: Progress) -> CaptureReport:
+def wait_for_end(known: Known, progress: Progress) -> Tried:
     """Take back what a listing said too early: the provider's detail is not finished yet."""
     outcome = Captured(event=Event.UNFINISHED, reason=None, fingerprint=known.fingerprint)
-    return record(archive, known, progress, outcome)
+    return Tried(known=known, progress=progress, outcome=outcome)
 
 
 def has_vanished(known: Known) -> bool:
@@ -236,9 +246,29 @@ def next_try(archive: Archive, known: Known, progress: Progress) -> datetime:
     return now + wait
 
 
-def record(archive: Archive, known: Known, progress: Progress, outcome: Captured) -> CaptureReport:
-    """Write the index row, the last step, and say what the try did."""
-    state = captured.record(archive.index, known.number, outcome, archive.clock())
+def record(archive: Archive, tries: Sequence[Tried]) -> list[CaptureReport | Exception]:
+    """Write the index rows, the last step, and say what each try did.
+
+    The rows of all are written together; an error stands in the place of one that cannot be.
+    """
+    outcomes = [(one.known.number, one.outcome) for one in tries]
+    ends = captured.record_all(archive.index, outcomes, archive.clock())
+    return [
+        end if isinstance(end, Exception) else _report(one, end)
+        for one, end in zip(tries, ends, strict=True)
+    ]
+
+
+def record_one(archive: Archive, tried: Tried) -> CaptureReport:
+    """Write the index row of one try; raises what keeps it from being written."""
+    [report] = record(archive, [tried])
+    if isinstance(report, Exception):
+        raise report
+    return report
+
+
+def _report(tried: Tried, state: State) -> CaptureReport:
+    known, progress, outcome = tried.known, tried.progress, tried.outcome
     return CaptureReport(
         number=known.number,
         account=known.generation.account,
@@ -249,6 +279,8 @@ def record(archive: Archive, known: Known, progress: Progress, outcome: Captured
         size_bytes=sum(media.digest.size_bytes for media in progress.media.values()),
         lost=_count_lost(known, progress, outcome),
         is_tried_again=outcome.next_try_at is not None and state not in RESTING_STATES,
+        is_provider_down=tried.is_provider_down,
+        is_destination_fault=tried.is_destination_fault,
         account_error=progress.account_error,
         warnings=tuple(progress.warnings),
         failed_as=_failed_as(progress) if outcome.event is Event.TRY_FAILED else (),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archiver.actions.archive import Account
-from archiver.actions.capturing.commit import Progress, conclude
+from archiver.actions.capturing.commit import Progress, conclude, record_one
 from archiver.actions.capturing.download import DOUBT_ATTEMPTS, Downloader
 from archiver.actions.capturing.download import Outcome as Download
 from archiver.actions.repairing.finding import Means, Outcome, Repaired, describe, tell
@@ -106,4 +106,4 @@ def _renew(means: Means, known: Known, media: Media, done: Download) -> None:
     progress = Progress(
         media={media.key: media}, receipts=[(media.key, receipt) for receipt in done.receipts]
     )
-    conclude(archive, known, progress)
+    record_one(archive, conclude(archive, known, progress))

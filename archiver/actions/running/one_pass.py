@@ -10,15 +10,17 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.capturing.capture import capture
-from archiver.actions.capturing.commit import CaptureReport
+from archiver.actions.capturing.commit import CaptureReport, Tried, record
 from archiver.actions.forecast import Forecast
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
@@ -77,7 +79,7 @@ class RunOptions:
 
     `retries_now` does not wait for the next try of what failed; `every` is each account's poll
     interval, for the forecast. A slow destination may hold up the others for `patience_seconds`.
-    `may_go_on` is asked several times a second, to the end; at the first no nothing new is begun,
+    `may_go_on` is asked several times a second, to the end; while it says no nothing new is begun,
     and the pass ends with what is in flight.
     """
 
@@ -111,7 +113,8 @@ class OnePass:
         self._summary = summary
         self._links = LiveLinks()
         self._walks: dict[Future[WalkReport], str] = {}
-        self._captures: dict[Future[CaptureReport], tuple[int, str]] = {}
+        self._captures: dict[Future[Tried], tuple[int, str]] = {}
+        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self._downs: Counter[str] = Counter()
         self._refused: dict[str, set[int]] = {}
         self._left = options.limit
@@ -126,12 +129,8 @@ class OnePass:
         workers = open_pool(self._options.concurrency, "capture")
         patience_seconds: float | None = DRAIN_SECONDS
         try:
-            for name, account in self._accounts.items():
-                future = walkers.submit(
-                    walk, self._archive, account, self._options.walk, self._links
-                )
-                self._walks[future] = name
-            while self._submit(workers) or self._walks or self._captures:
+            self._list(walkers)
+            while self._go_on(walkers, workers) or self._walks or self._captures:
                 self._collect()
             self._note_cut()
         except Interrupted:
@@ -164,16 +163,35 @@ class OnePass:
             provider = account.provider.name
             ledger.save_budget(self._archive.index, name, provider, spent_at, paused_until)
 
+    def _list(self, walkers: ThreadPoolExecutor) -> None:
+        """Walk the accounts that are not just being walked."""
+        for name in self._accounts.keys() - self._walks.values():
+            future = walkers.submit(
+                walk, self._archive, self._accounts[name], self._options.walk, self._links
+            )
+            self._walks[future] = name
+            future.add_done_callback(self._ended.put)
+
+    def _go_on(self, walkers: ThreadPoolExecutor, workers: ThreadPoolExecutor) -> int:
+        """Begin what may be begun; returns how many captures that was.
+
+        Where something slow was still in flight when a cut pass may go on, it begins anew with
+        all accounts: they must not wait for it.
+        """
+        was_cut, self._is_cut = self._is_cut, not self._options.may_go_on()
+        if self._is_cut or self._stores.are_out():
+            for future in self._captures:
+                future.cancel()
+            return 0
+        if was_cut:
+            self._list(walkers)
+        return self._submit(workers)
+
     def _submit(self, workers: ThreadPoolExecutor) -> int:
         """Keep the workers fed with what is most urgent; returns how many were added.
 
         With a limit that is known only when every account is listed.
         """
-        self._is_cut |= not self._options.may_go_on()  # asked to the end: who is asked sees life
-        if self._is_cut or self._stores.are_out():
-            for future in self._captures:
-                future.cancel()
-            return 0
         room = self._options.concurrency * 2 - len(self._captures)
         if self._left is not None:
             room = 0 if self._walks else min(room, self._left)
@@ -195,6 +213,7 @@ class OnePass:
                 capture, self._archive, account, self._engine, self._links, number
             )
             self._captures[future] = (number, name)
+            future.add_done_callback(self._ended.put)
         self._left = None if self._left is None else self._left - added
         return added
 
@@ -217,14 +236,23 @@ class OnePass:
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self._save()
             self._stores.leave_slow_ones_out()
-        done, _ = wait(self._running, POLL_SECONDS, FIRST_COMPLETED)
-        for future in done:
+        tries: list[tuple[str, Tried]] = []
+        for future in self._just_ended():
             if future in self._walks:
                 self._end_walk(self._walks.pop(future), future)
-            else:
-                number, name = self._captures.pop(future)
-                if not future.cancelled():
-                    self._end_capture(name, number, future)
+                continue
+            number, name = self._captures.pop(future)
+            tried = None if future.cancelled() else self._tried(name, number, future)
+            if tried is not None:
+                tries.append((name, tried))
+        self._record(tries)
+
+    def _just_ended(self) -> Iterator[Future[Any]]:
+        """Wait a moment for something to end, and give all that has."""
+        with suppress(Empty):
+            yield self._ended.get(timeout=POLL_SECONDS)
+            while True:
+                yield self._ended.get_nowait()
 
     def _end_walk(self, name: str, future: Future[WalkReport]) -> None:
         try:
@@ -238,7 +266,7 @@ class OnePass:
             self._drop(name, error)
             return
         account = self._summary.accounts[name]
-        account.listed, account.new = report.listed, report.new
+        account.listed, account.new = report.listed, account.new + report.new
         account.is_sweep, account.provider_total = report.is_sweep, report.total
         account.bad_rows, account.is_cut = report.bad_row_count, report.is_cut
         account.shrunk_from = report.shrunk_from
@@ -255,17 +283,27 @@ class OnePass:
             account.add_code(EXIT_INCOMPLETE)
         self._observer.listed(report)
 
-    def _end_capture(self, name: str, number: int, future: Future[CaptureReport]) -> None:
+    def _tried(self, name: str, number: int, future: Future[Tried]) -> Tried | None:
         try:
-            report = future.result()
+            return future.result()
         except (sqlite3.Error, Interrupted):
             raise
         except RateLimited as error:
             self._go_on_without_api(name, number, error)
-            return
         except Exception as error:
             self._drop(name, error)
-            return
+        return None
+
+    def _record(self, tries: Sequence[tuple[str, Tried]]) -> None:
+        """Write the index rows of all that just ended, in one commit, and count them."""
+        reports = record(self._archive, [tried for _, tried in tries]) if tries else []
+        for (name, tried), report in zip(tries, reports, strict=True):
+            if isinstance(report, Exception):
+                self._drop(name, report)
+            else:
+                self._end_capture(name, tried.known.number, report)
+
+    def _end_capture(self, name: str, number: int, report: CaptureReport) -> None:
         self._count(name, report)
         self._tally.take(report)
         self._observer.captured(report)
