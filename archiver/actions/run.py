@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from archiver.actions.archive import Account, Archive, Unusable
 from archiver.actions.forecast import forecast
-from archiver.actions.running.one_pass import Observer, OnePass, RunOptions
+from archiver.actions.running.one_pass import OnePass
+from archiver.actions.running.options import Observer, RunOptions
 from archiver.actions.running.prepare import prepare
 from archiver.actions.running.summary import EXIT_FAILED, AccountSummary, RunSummary
 from archiver.errors import ArchiveMissing, ArchiverError, DestinationForbidden, Interrupted

@@ -73,6 +73,8 @@ UNSECURED = """state IN ('pending', 'failed') AND (
     EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state IN ('pending', 'failed'))
     OR NOT EXISTS (SELECT 1 FROM assets a WHERE a.generation = number AND a.state = 'archived'))"""
 """What its provider alone has: not what one destination holds and another still has to get."""
+_DEADLINE = """SELECT deadline_at FROM generations INDEXED BY generations_by_deadline
+    WHERE account = :account AND deadline_at IS NOT NULL ORDER BY deadline_at {order} LIMIT 1"""
 _MISSING_FILES = ", ".join(
     f"(SELECT {what} FROM assets a WHERE a.generation = number"
     f" AND a.state IN ('pending', 'failed')) AS {name}"
@@ -182,17 +184,13 @@ def provider_of(index: Index, account: str) -> str | None:
 
 def count_known(index: Index, account: str) -> int:
     """Count the generations of an account that were ever listed."""
-    row = index.row(
-        "SELECT COUNT(*) AS many FROM generations WHERE account = :account", {"account": account}
-    )
-    assert row is not None, "an aggregate always has a row"
-    return int(str(row["many"]))
+    return sum(count_by_state(index, account).values())
 
 
 def count_by_state(index: Index, account: str) -> dict[State, int]:
     """Count an account's generations by state; the sum is what was ever listed."""
     rows: Sequence[Mapping[str, Any]] = index.rows(
-        "SELECT state, COUNT(*) AS many FROM generations WHERE account = :account GROUP BY state",
+        "SELECT state, many FROM counts WHERE what = 'generations' AND subject = :account",
         {"account": account},
     )
     counts = {State(row["state"]): int(row["many"]) for row in rows}
@@ -202,13 +200,10 @@ def count_by_state(index: Index, account: str) -> dict[State, int]:
 def stored_bytes(index: Index, account: str) -> tuple[int, int]:
     """Count an account's archived files and their bytes, each file once."""
     row: Mapping[str, Any] | None = index.row(
-        "SELECT COUNT(*) AS files, COALESCE(SUM(a.size_bytes), 0) AS bytes FROM assets a"
-        " JOIN generations g ON g.number = a.generation"
-        " WHERE g.account = :account AND a.state = 'archived'",
+        "SELECT many, size_bytes FROM counts WHERE what = 'assets' AND subject = :account",
         {"account": account},
     )
-    assert row is not None, "an aggregate always has a row"
-    return int(row["files"]), int(row["bytes"])
+    return (0, 0) if row is None else (int(row["many"]), int(row["size_bytes"]))
 
 
 def unsecured(index: Index, account: str, before: datetime | None = None) -> Unsecured:
@@ -216,7 +211,7 @@ def unsecured(index: Index, account: str, before: datetime | None = None) -> Uns
     row: Mapping[str, Any] | None = index.row(
         "SELECT COUNT(*) AS many, MIN(deadline_at) AS first FROM generations"
         f" WHERE account = :account AND {UNSECURED}"
-        + (" AND deadline_at < :before" if before else ""),
+        + (" AND COALESCE(deadline_at, '9999') < :before" if before else ""),
         {"account": account, "before": stamp_or_none(before)},
     )
     assert row is not None, "an aggregate always has a row"
@@ -247,9 +242,10 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
         rows: Sequence[Mapping[str, Any]] = index.rows(
             "SELECT number, COALESCE(deadline_at, '9999') AS due, deadline_at, attempts, reason,"
             f" id, created_at, {_MISSING_FILES}"
-            f" FROM generations WHERE account = :account AND {UNSECURED}"
+            " FROM generations INDEXED BY generations_unsecured"
+            f" WHERE account = :account AND {UNSECURED}"
             " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
-            " ORDER BY 2, 1 LIMIT :limit",
+            " ORDER BY COALESCE(deadline_at, '9999'), number LIMIT :limit",
             {"account": account, "due": cursor[0], "number": cursor[1], "limit": PAGE_ROWS},
         )
         if not rows:
@@ -279,11 +275,11 @@ def last_runs(index: Index, limit: int) -> Sequence[Mapping[str, Any]]:
 def deadlines(index: Index, account: str) -> tuple[datetime | None, datetime | None]:
     """Tell the earliest and the latest deadline among an account's generations."""
     row: Mapping[str, Any] | None = index.row(
-        "SELECT MIN(deadline_at) AS first, MAX(deadline_at) AS last FROM generations"
-        " WHERE account = :account",
+        f"SELECT ({_DEADLINE.format(order='ASC')}) AS first, ({_DEADLINE.format(order='DESC')})"
+        " AS last",
         {"account": account},
     )
-    assert row is not None, "an aggregate always has a row"
+    assert row is not None, "there is no FROM"
     return unstamp(row["first"]), unstamp(row["last"])
 
 

@@ -6,11 +6,13 @@ due when `next_try_at` is set and past, whatever its state; it `is_secured` when
 to be fetched from the provider. A copy was last read back, and found
 right, at `proven_at`; `fault` is what was wrong when it was looked at since. `strays` are files
 at a destination that no copy accounts for. `jobs` remember when verify and drill were last tried;
-`counters` only ever grow, for metrics.
+`counters` only ever grow, for metrics. `counts` are kept by triggers, whoever writes and however:
+an account's generations by state, its archived files, a destination's copies.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -68,8 +70,10 @@ CREATE INDEX generations_due
         created_at, number
     )
     WHERE next_try_at IS NOT NULL;
-CREATE INDEX generations_unsecured ON generations (account, deadline_at)
+CREATE INDEX generations_unsecured ON generations (account, COALESCE(deadline_at, '9999'), number)
     WHERE state IN ('pending', 'failed');
+CREATE INDEX generations_by_deadline ON generations (account, deadline_at)
+    WHERE deadline_at IS NOT NULL;
 CREATE INDEX generations_by_state ON generations (account, state);
 CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
 
@@ -98,6 +102,7 @@ CREATE TABLE assets (
     failed_at TEXT,
     PRIMARY KEY (generation, key)
 ) WITHOUT ROWID;
+CREATE INDEX assets_excluded ON assets (role) WHERE state = 'excluded';
 
 CREATE TABLE copies (
     generation INTEGER NOT NULL REFERENCES generations (number),
@@ -184,13 +189,107 @@ CREATE TABLE counters (
     value INTEGER NOT NULL,
     PRIMARY KEY (name, subject, reason)
 ) WITHOUT ROWID;
+
+CREATE TABLE counts (
+    what TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    many INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (what, subject, state)
+) WITHOUT ROWID;
 """
+_SEARCHED_ANEW = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in SEARCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Rows of a table that are counted: under which subject and state, and which of them.
+
+    `{row}` stands for the row before or after. A change of another column counts nothing.
+    """
+
+    table: str
+    subject: str
+    state: str
+    size: str
+    changes: tuple[str, ...]
+    condition: str = "1"
+
+    @property
+    def triggers(self) -> str:
+        """The SQL of its triggers; a change is one less of what was and one more of what is."""
+        changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in self.changes)
+        update = f"UPDATE OF {', '.join(self.changes)}"
+        return "".join(
+            (
+                self._trigger("come", "INSERT", "1", self._more),
+                self._trigger("gone", "DELETE", "1", self._fewer),
+                self._trigger("were", update, f"({changed})", self._fewer),
+                self._trigger("are", update, f"({changed})", self._more),
+            )
+        )
+
+    def _trigger(self, name: str, event: str, condition: str, count: tuple[str, str]) -> str:
+        row, statement = count
+        return (
+            f"CREATE TRIGGER {self.table}_{name} AFTER {event} ON {self.table}"
+            f" WHEN {condition} AND {self.condition.format(row=row)} BEGIN {statement}; END;\n"
+        )
+
+    @property
+    def _more(self) -> tuple[str, str]:
+        subject, state, size = (
+            part.format(row="NEW") for part in (self.subject, self.state, self.size)
+        )
+        return "NEW", (
+            f"INSERT INTO counts VALUES ('{self.table}', {subject}, {state}, 1, {size})"
+            " ON CONFLICT (what, subject, state) DO UPDATE SET"
+            " many = many + 1, size_bytes = size_bytes + excluded.size_bytes"
+        )
+
+    @property
+    def _fewer(self) -> tuple[str, str]:
+        subject, state, size = (
+            part.format(row="OLD") for part in (self.subject, self.state, self.size)
+        )
+        return "OLD", (
+            f"UPDATE counts SET many = many - 1, size_bytes = size_bytes - {size}"
+            f" WHERE what = '{self.table}' AND subject = {subject} AND state = {state}"
+        )
+
+
+_COUNTED = (
+    _Counted("generations", "{row}.account", "{row}.state", "0", ("account", "state")),
+    _Counted(
+        "assets",
+        "(SELECT account FROM generations WHERE number = {row}.generation)",
+        "'archived'",
+        "COALESCE({row}.size_bytes, 0)",
+        ("state", "size_bytes"),
+        "{row}.state = 'archived'",
+    ),
+    _Counted(
+        "copies", "{row}.destination", "''", "{row}.size_bytes", ("destination", "size_bytes")
+    ),
+)
 
 
 def m001_first_schema(db: Database) -> None:
     """Create generations with their assets and copies, accounts, destinations and runs."""
     db.executescript(_FIRST_SCHEMA)
+    for counted in _COUNTED:
+        db.executescript(counted.triggers)
     db.table("generations").enable_fts(SEARCHED, tokenize="trigram", create_triggers=True)
+    _search_only_what_changed(db)
+
+
+def _search_only_what_changed(db: Database) -> None:
+    """Let a change of no searched text leave the search alone: it costs more than all the rest."""
+    [(trigger,)] = db.execute("SELECT sql FROM sqlite_master WHERE name = 'generations_au'")
+    head, _, body = str(trigger).partition(" BEGIN")
+    db.execute("DROP TRIGGER generations_au")
+    db.execute(f"{head} WHEN {_SEARCHED_ANEW} BEGIN{body}")
 
 
 STEPS: tuple[Step, ...] = (m001_first_schema,)

@@ -35,7 +35,7 @@ class Standing:
 def standing(index: Index, destination: str) -> Standing:
     """Tell how well a destination is proven; each part of it comes from an index alone."""
     row: Mapping[str, Any] | None = index.row(
-        "SELECT COUNT(*) AS copies, COALESCE(SUM(size_bytes), 0) AS bytes,"
+        "SELECT COALESCE(SUM(many), 0) AS copies, COALESCE(SUM(size_bytes), 0) AS bytes,"
         " (SELECT COUNT(*) FROM copies WHERE destination = :name AND fault IS NOT NULL)"
         " AS at_fault,"
         " (SELECT COUNT(*) FROM copies WHERE destination = :name AND fault IS NOT NULL"
@@ -45,7 +45,7 @@ def standing(index: Index, destination: str) -> Standing:
         " (SELECT COUNT(*) FROM strays WHERE destination = :name) AS strays,"
         " (SELECT verified_at FROM destinations WHERE name = :name) AS verified_at,"
         " (SELECT drilled_at FROM destinations WHERE name = :name) AS drilled_at"
-        " FROM copies WHERE destination = :name",
+        " FROM counts WHERE what = 'copies' AND subject = :name",
         {"name": destination, "too_new": Fault.TOO_NEW.value},
     )
     assert row is not None, "an aggregate always has a row"

@@ -85,7 +85,8 @@ def at_risk(index: Index, account: str, now: datetime, margin: timedelta) -> Uns
     """
     row: Mapping[str, Any] | None = index.row(
         "SELECT COUNT(*) AS many, MIN(deadline_at) AS first FROM generations"
-        f" WHERE account = :account AND deadline_at < :before AND {UNSECURED} AND {_HALF_LIVED}",
+        f" WHERE account = :account AND COALESCE(deadline_at, '9999') < :before"
+        f" AND {UNSECURED} AND {_HALF_LIVED}",
         {"account": account, "before": stamp(now + margin), "now": stamp(now)},
     )
     assert row is not None, "an aggregate always has a row"
@@ -96,7 +97,7 @@ def first_deadline(index: Index, account: str) -> datetime | None:
     """Tell the earliest deadline of what is not secured."""
     row = index.row(
         f"SELECT deadline_at FROM generations WHERE account = :account AND {UNSECURED}"
-        " AND deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1",
+        " AND deadline_at IS NOT NULL ORDER BY COALESCE(deadline_at, '9999') LIMIT 1",
         {"account": account},
     )
     return None if row is None else unstamp(row["deadline_at"])
