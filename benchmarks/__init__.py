@@ -1,1 +1,1 @@
-"""Measurements against peers. They print figures and never assert one."""
+"""Measurements against peers, one figure a module. They print figures and never assert one."""

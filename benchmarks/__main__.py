@@ -1,74 +1,68 @@
-"""`python -m benchmarks`: measure, and print a table with the facts of the machine."""
+"""`python -m benchmarks [FIGURE ...]`: measure, print the tables, and write the document.
+
+Only a measurement at full scale is written to docs/performance.md; a quick look is printed.
+"""
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from statistics import median
+from typing import Any
 
-from benchmarks.capture_small import SIZE_BYTES, measure
-
-
-def main() -> int:
-    """Measure and print; the exit code says nothing about speed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--files", type=int, default=500, help="generations, one PNG each")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each is measured")
-    options = parser.parse_args()
-    curl = shutil.which("curl")
-    ours, peer = measure(options.files, options.rounds, _disk_of_the_tree(), curl)
-    sys.stdout.write("\n".join(_table(options.files, ours, peer, curl)) + "\n")
-    return 0
+from benchmarks.figures import FIGURES
+from benchmarks.harness import document, recorded
+from benchmarks.harness.failure import Unmeasurable
+from benchmarks.harness.settings import SCALE, work_folder
 
 
-def _disk_of_the_tree() -> Path:
-    """Return a folder outside this tree on its disk: the temporary one may be in memory."""
-    tree, temporary = Path(__file__).resolve().parents[1], Path(tempfile.gettempdir())
-    return temporary if temporary.stat().st_dev == tree.stat().st_dev else tree.parent
+def main(names: Sequence[str]) -> int:
+    """Measure and print; the exit code says whether all could be measured, nothing about speed."""
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        raise SystemExit(f"no figure {', '.join(unknown)}: there are {', '.join(FIGURES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended on the way out
+    all_went_well = True
+    with work_folder() as work:
+        for name in names or FIGURES:
+            sys.stderr.write(f"{name}\n")
+            parts, is_whole = _measure(name, work / name)
+            all_went_well &= is_whole
+            if parts:
+                _tell(name, parts)
+    return 0 if all_went_well else 1
 
 
-def _table(files: int, ours: list[float], peer: list[float], curl: str | None) -> list[str]:
-    """Lay out what was measured."""
-    lines = [
-        f"capture of {files} generations, one PNG of {SIZE_BYTES} bytes each, to a local directory",
-        f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {_curl_version(curl)}",
-        f"load {os.getloadavg()[0]:.1f} after the rounds; the simulator shares the cores",
-        "rounds in turn, after one of each that is not counted; seconds of wall time",
-        "",
-        f"{'':<32}{'median':>8}{'files/s':>9}   rounds",
-        _row("archiver run", files, ours),
-    ]
-    if not peer:
-        return [*lines, "curl is not installed: archiver was measured alone"]
-    ratio = median(ours) / median(peer)
-    return [
-        *lines,
-        _row("curl + sha256sum + sync -f", files, peer),
-        f"{'ratio of medians':<32}{ratio:>8.2f}",
-    ]
+def _measure(name: str, folder: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Measure one figure in a folder that is gone afterwards; tells whether it came to its end.
+
+    What was measured before something did not work is kept, and the other figures go on.
+    """
+    folder.mkdir()
+    parts: list[dict[str, Any]] = []
+    try:
+        for figure in import_module(f"benchmarks.figures.{name}").measure(folder):
+            parts.append(figure.as_json())  # noqa: PERF401 - a failure must not lose the first ones
+    except (Unmeasurable, subprocess.SubprocessError) as failure:
+        sys.stderr.write(f"{name} could not be measured to its end: {failure}\n")
+        return parts, False
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return parts, True
 
 
-def _row(name: str, files: int, seconds: list[float]) -> str:
-    """Lay out one side."""
-    middle = median(seconds)
-    each = " ".join(f"{value:.2f}" for value in seconds)
-    return f"{name:<32}{middle:>8.2f}{files / middle:>9.0f}   {each}"
-
-
-def _curl_version(curl: str | None) -> str:
-    """Return the name and version that curl tells."""
-    if curl is None:
-        return "no curl"
-    said = subprocess.run([curl, "--version"], check=True, capture_output=True, text=True).stdout
-    return " ".join(said.split()[:2])
+def _tell(name: str, parts: list[dict[str, Any]]) -> None:
+    """Print one figure, and write it down."""
+    results = recorded.save(name, parts)
+    sys.stdout.write(document.tables({name: parts}) + "\n\n")
+    sys.stdout.flush()
+    if SCALE == 1:
+        document.write(results)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -87,9 +87,7 @@ def rebuild(
             while batch := list(islice(found, BATCH)):
                 reads = [readers.submit(read, key) for key in batch]
                 wait(reads)
-                with index.transaction():
-                    for key, one in zip(batch, reads, strict=True):
-                        writer.take_over(key, one)
+                writer.take_over(batch, reads)
                 refuse_other_root(destination, writer.last_displaced, writer.report.placed)
                 on_progress(writer.report)
         finally:

@@ -74,7 +74,8 @@ CREATE INDEX generations_unsecured ON generations (account, COALESCE(deadline_at
     WHERE state IN ('pending', 'failed');
 CREATE INDEX generations_by_deadline ON generations (account, deadline_at)
     WHERE deadline_at IS NOT NULL;
-CREATE INDEX generations_by_state ON generations (account, state);
+CREATE INDEX generations_aside ON generations (account, state)
+    WHERE state = 'in_progress' OR state = 'lost';
 CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
 
 CREATE TABLE assets (

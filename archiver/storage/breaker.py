@@ -16,6 +16,7 @@ from datetime import datetime
 from archiver.errors import DestinationUnavailable
 from archiver.model import Digest, Receipt, Stored
 from archiver.storage.base import Chunk, Created, Destination, Upload
+from archiver.storage.memory_budget import UPLOADS
 
 MAX_FAILURES = 5
 MAX_LOST_SECONDS = 30.0
@@ -27,7 +28,7 @@ class Breaker:
     Only what makes it unavailable counts, while it is written or looked at; one committed file
     forgives all, and so does `prepare`, with which every run begins. While it is out, nothing is
     asked of it. `failed` counts what it did not take since then, `last_error` says why;
-    `busy_seconds` adds up how long all threads waited for it.
+    `busy_seconds` adds up how long all threads waited for it, and not for memory.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Breaker:
     def watching(self) -> Iterator[None]:
         """Count what makes the destination unavailable, and how long that took."""
         self._refuse_if_out()
-        began_at = self._clock()
+        began_at, waited_before = self._clock(), UPLOADS.waited_seconds
         try:
             yield
         except DestinationUnavailable as error:
@@ -88,8 +89,9 @@ class Breaker:
                 self._lost_seconds += self._clock() - began_at
             raise
         finally:
+            waited_seconds = UPLOADS.waited_seconds - waited_before
             with self._lock:
-                self.busy_seconds += self._clock() - began_at
+                self.busy_seconds += self._clock() - began_at - waited_seconds
 
     def _refuse_if_out(self) -> None:
         if not self.is_out:

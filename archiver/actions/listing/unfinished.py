@@ -7,6 +7,7 @@ one has been in the making, the longer the wait until it is asked for again.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.capturing.commit import PATIENT_ATTEMPTS
@@ -30,11 +31,16 @@ MAX_REFUSALS = 3
 
 
 def ask_for_unfinished(
-    archive: Archive, account: Account, report: WalkReport, links: LiveLinks
+    archive: Archive,
+    account: Account,
+    report: WalkReport,
+    links: LiveLinks,
+    at_most: int | None = None,
 ) -> None:
     """Ask for each whose time has come; raises ProviderError when the account does not answer."""
     refusals = 0
-    for generation_id in queries.in_progress(archive.index, account.name, archive.clock()):
+    due = queries.in_progress(archive.index, account.name, archive.clock())
+    for generation_id in islice(due, at_most):
         if generation_id in report.in_progress:
             continue
         [known] = queries.by_id(archive.index, generation_id, account.name)

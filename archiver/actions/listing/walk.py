@@ -24,6 +24,8 @@ START = ""
 """The gap that begins with the listing itself."""
 MAX_GAPS = 8
 """A walk that broke off more often begins anew."""
+ASKED_WHEN_CUT = 20
+"""A walk that is cut again and again must not keep what finished meanwhile waiting, nor a stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ def walk(archive: Archive, account: Account, options: WalkOptions, links: LiveLi
     report = WalkReport(account=account.name, is_sweep=_must_sweep(record, account, options, now))
     _list(archive, account, options, links, record, report)
     if report.is_cut:
+        ask_for_unfinished(archive, account, report, links, at_most=ASKED_WHEN_CUT)
         return report
     after = _settle(record, report, options, now)
     ask_for_unfinished(archive, account, report, links)

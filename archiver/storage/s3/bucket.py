@@ -103,6 +103,7 @@ def _make_client(options: Options) -> S3Client:
     """Make a client: 2 retries with growing pauses are botocore's, and the only ones."""
     from boto3.session import Session
     from botocore.config import Config
+    from botocore.handlers import add_expect_header
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
@@ -122,7 +123,10 @@ def _make_client(options: Options) -> S3Client:
         aws_session_token=_read(options.session_token),
         region_name=options.region,
     )
-    return session.client("s3", endpoint_url=options.endpoint_url, config=config)
+    client = session.client("s3", endpoint_url=options.endpoint_url, config=config)
+    # What is read like a file would wait up to a second for "100 Continue" before each part.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def _read(source: SecretSource | None) -> str | None:

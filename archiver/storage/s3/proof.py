@@ -27,7 +27,7 @@ class Checksum:
     sha256: bytes = b""
 
     @classmethod
-    def of(cls, body: bytearray, *, sends_sha256: bool) -> Checksum:
+    def of(cls, body: bytearray | memoryview, *, sends_sha256: bool) -> Checksum:
         """Compute it over a body."""
         if sends_sha256:
             return cls(sha256=hashlib.sha256(body).digest())

@@ -1,8 +1,8 @@
 """One file on its way into a bucket: in one request, or in parts when it is large (promise 10).
 
-At most one part is held in memory. Parts go up from the thread that writes, so a slow store
-slows its source down. What was stored is proven by what the store itself answers, and the
-receipt says no more than that.
+At most one part is held in memory, within what all uploads share (`storage/memory_budget.py`). Parts
+go up from the thread that writes, so a slow store slows its source down. What was stored is proven
+by what the store itself answers, and the receipt says no more than that.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from archiver.storage.checks import Tally
 from archiver.storage.s3.bucket import Bucket
 from archiver.storage.s3.errors import code_of
 from archiver.storage.s3.lock import ensure_lock
+from archiver.storage.s3.part import PartBuffer
 from archiver.storage.s3.proof import Checksum, Part, prove_parts, tag_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class S3Upload:
             "Bucket": bucket.options.bucket,
             "Key": bucket.make_name(key),
         }
-        # botocore and urllib3 send a bytearray as it is: no copy, and no pause for "100 Continue".
-        self._buffer = bytearray()
+        self._buffer = PartBuffer(bucket.options.part_size)
         self._upload_id = ""
         self._parts: list[Part] = []
 
@@ -63,12 +63,11 @@ class S3Upload:
             raise
 
     def _collect(self, rest: memoryview) -> None:
-        part_size = self._bucket.options.part_size
         while rest:
-            if len(self._buffer) == part_size:
+            if not self._buffer.room:
                 self._send_part()
-            room = part_size - len(self._buffer)
-            self._buffer += rest[:room]
+            room = self._buffer.room
+            self._buffer.add(rest[:room])
             rest = rest[room:]
 
     def _send_part(self) -> None:
@@ -81,16 +80,16 @@ class S3Upload:
         with self._bucket.errors():
             if not self._upload_id:
                 self._create()
-            checksum = Checksum.of(self._buffer, sends_sha256=self._bucket.sends_sha256)
+            checksum = Checksum.of(self._buffer.view, sends_sha256=self._bucket.sends_sha256)
             answer = self._bucket.client.upload_part(
                 **self._object,
                 UploadId=self._upload_id,
                 PartNumber=number,
-                Body=cast(bytes, self._buffer),
+                Body=cast(bytes, self._buffer.body),
                 **checksum.parameters,
             )
         self._parts.append(Part(number, tag_of(answer), checksum, checksum.proven_by(answer)))
-        self._buffer = bytearray()
+        self._buffer.clear()
 
     def _create(self) -> None:
         parameters = self._bucket.make_write_parameters(self._media_type)
@@ -124,12 +123,12 @@ class S3Upload:
         checksum = (
             Checksum(sha256=bytes.fromhex(digest.sha256))
             if self._bucket.sends_sha256
-            else Checksum.of(self._buffer, sends_sha256=False)
+            else Checksum.of(self._buffer.view, sends_sha256=False)
         )
         with self._bucket.errors():
             answer = self._bucket.client.put_object(
                 **self._object,
-                Body=cast(bytes, self._buffer),
+                Body=cast(bytes, self._buffer.body),
                 ContentLength=len(self._buffer),
                 Metadata={"sha256": digest.sha256},
                 **self._bucket.make_write_parameters(self._media_type),
@@ -189,7 +188,7 @@ class S3Upload:
         if self._tally.is_over:
             return
         self._tally.is_over = True
-        self._buffer = bytearray()
+        self._buffer.close()
         upload_id = self._forget_upload()
         if upload_id:
             with suppress(Exception):  # what stays is found by `clean`
