@@ -81,8 +81,7 @@ def encode(sidecar: Sidecar) -> bytes:
 def decode(body: bytes, name: str) -> Sidecar:
     """Read a sidecar; raises CopyDamaged, naming it: SidecarTooNew when its format is newer."""
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
+        document = _read_json(body)
         _check_format(document["format"], name)
         return Sidecar(
             generation=_read_generation(document),
@@ -101,6 +100,15 @@ def decode(body: bytes, name: str) -> Sidecar:
         raise CopyDamaged(f"{name} is no readable sidecar: {error!r}") from None
 
 
+def _read_json(body: bytes) -> Any:
+    """Read JSON; raises ValueError for halves of characters, which only escapes can bring."""
+    text = body.decode(json.detect_encoding(body))
+    document = _DECODER.decode(text)
+    if "\\u" in text:  # seldom: to write everything again takes as long as to read it
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    return document
+
+
 def _check_format(found: object, name: str) -> None:
     if found == FORMAT:
         return
@@ -114,6 +122,9 @@ def _check_format(found: object, name: str) -> None:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is no number that JSON has")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _text(value: object, name: str) -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -31,6 +31,7 @@ from archiver.storage.base import Destination, read_whole
 
 READERS = 16
 BATCH = 512
+CHUNK = 8
 MAX_SHOWN_BROKEN = 100
 MAX_FAILURES = 5
 
@@ -78,21 +79,30 @@ def rebuild(
     writer = _Writer(index, destination.name, is_rescue, on_frozen)
     now = clock()
 
-    def read(key: str) -> Adoptable:
-        return make_adoptable(destination.name, read_sidecar(destination, key), now)
+    def read(some: Sequence[str]) -> list[Adoptable | Exception]:
+        return [_read_adoptable(destination, key, now) for key in some]
 
     with open_pool(READERS, "rebuild") as readers:
         try:
             found = _sidecar_keys(destination)
             while batch := list(islice(found, BATCH)):
-                reads = [readers.submit(read, key) for key in batch]
+                chunks = [batch[at : at + CHUNK] for at in range(0, len(batch), CHUNK)]
+                reads = [readers.submit(read, chunk) for chunk in chunks]
                 wait(reads)
-                writer.take_over(batch, reads)
+                writer.take_over(batch, [one for chunk in reads for one in chunk.result()])
                 refuse_other_root(destination, writer.last_displaced, writer.report.placed)
                 on_progress(writer.report)
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
     return writer.report
+
+
+def _read_adoptable(destination: Destination, key: str, now: datetime) -> Adoptable | Exception:
+    """Read one sidecar; gives back what went wrong, as that must not hold up the others."""
+    try:
+        return make_adoptable(destination.name, read_sidecar(destination, key), now)
+    except Exception as error:  # `_Writer` decides about each
+        return error
 
 
 def _sidecar_keys(destination: Destination) -> Iterator[str]:
@@ -129,38 +139,53 @@ class _Writer:
         self._on_frozen = on_frozen
         self._failures = 0
 
-    def take_over(self, key: str, read: Future[Adoptable]) -> None:
-        """Adopt one sidecar, or count it with what is wrong with it."""
-        try:
-            one = read.result()
-            adopted.adopt(self._index, one)
-        except CopyFrozen:
-            if not self._is_rescue:  # an archive counts as known only when all of it was read
-                raise
-            self.report.frozen += 1
-            self._on_frozen(key)
-        except Displaced as error:
-            self.last_displaced = error
-            self.report.displaced += 1
-            self._count_broken(str(error))
-        except (CopyDamaged, CopyMissing, KeyInvalid) as error:
-            self._count_broken(str(error))
-        except DestinationUnavailable as error:
-            self._failures += 1
-            if not self._is_rescue or self._failures >= MAX_FAILURES:
-                raise
-            self._count_broken(str(error))
-        except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
-            self._count_broken(f"{self._name}: {key} contradicts another sidecar: {error}")
-        else:
-            self._failures = 0
-            self.report.sidecars += 1
-            self.report.placed += bool(one.captured.media)
+    def take_over(self, batch: Sequence[str], read: Sequence[Adoptable | Exception]) -> None:
+        """Adopt a batch of sidecars; counts those that cannot be, with what is wrong with them."""
+        whole = []
+        for key, one in zip(batch, read, strict=True):
+            if isinstance(one, Exception):
+                self._count(key, one)
+            else:
+                self._failures = 0
+                whole.append(one)
+        refused = adopted.adopt_all(self._index, whole)
+        for one, error in refused:
+            self._count(keys.make_sidecar_key(one.stem), error)
+        self.report.sidecars += len(whole) - len(refused)
+        self.report.placed += _count_placed(whole) - _count_placed(one for one, _ in refused)
+
+    def _count(self, key: str, error: Exception) -> None:
+        """Count a sidecar that is not adopted; raises what ends the whole."""
+        match error:
+            case CopyFrozen() if self._is_rescue:
+                self.report.frozen += 1
+                self._on_frozen(key)
+            case CopyFrozen():  # an archive counts as known only when all of it was read
+                raise error
+            case Displaced():
+                self.last_displaced = error
+                self.report.displaced += 1
+                self._count_broken(str(error))
+            case CopyDamaged() | CopyMissing() | KeyInvalid():
+                self._count_broken(str(error))
+            case DestinationUnavailable():
+                self._failures += 1
+                if not self._is_rescue or self._failures >= MAX_FAILURES:
+                    raise error
+                self._count_broken(str(error))
+            case sqlite3.IntegrityError() | sqlite3.DataError() | OverflowError() | ValueError():
+                self._count_broken(f"{self._name}: {key} contradicts another sidecar: {error}")
+            case _:
+                raise error
 
     def _count_broken(self, line: str) -> None:
         self.report.broken_count += 1
         if len(self.report.broken) < MAX_SHOWN_BROKEN:
             self.report.broken.append(line)
+
+
+def _count_placed(many: Iterable[Adoptable]) -> int:
+    return sum(bool(one.captured.media) for one in many)
 
 
 def take_over(index: Index, destination: str, read: ReadSidecar, now: datetime) -> None:

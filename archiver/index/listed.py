@@ -87,8 +87,8 @@ def want_roles(index: Index, wanted_roles: frozenset[Role], now: datetime) -> No
             "now": stamp(now),
         }
         rows = db.query(
-            "SELECT DISTINCT generation FROM assets WHERE state = :excluded"
-            " AND role IN (SELECT value FROM json_each(:roles))",
+            "SELECT DISTINCT generation FROM assets INDEXED BY assets_excluded"
+            " WHERE state = 'excluded' AND role IN (SELECT value FROM json_each(:roles))",
             values,
         )
         for row in list(rows):

@@ -155,9 +155,12 @@ class LocalDestination:
                 raise CopyMissing(f"{self.name}: {key} has just been removed") from None
 
     def _chunks(self, file: io.FileIO, key: str) -> Iterator[bytes]:
+        # No more room than the file needs: to get and clear a whole chunk takes longer than to read
+        # a small file.
+        room = min(READ_BYTES, os.fstat(file.fileno()).st_size + 1)
         while True:
             try:
-                chunk = file.read(READ_BYTES)
+                chunk = file.read(room)
             except OSError as error:
                 raise CopyDamaged(
                     f"{self.name}: {key} cannot be read: {error.strerror}; check the disk, "
