@@ -1,0 +1,1 @@
+"""What every figure is measured with: processes, worlds, servers, rounds, and the report."""
