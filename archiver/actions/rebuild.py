@@ -31,7 +31,7 @@ from archiver.storage.base import Destination, read_whole
 
 READERS = 16
 BATCH = 512
-CHUNK = 8
+CHUNK = BATCH // READERS
 MAX_SHOWN_BROKEN = 100
 MAX_FAILURES = 5
 
@@ -173,7 +173,13 @@ class _Writer:
                 if not self._is_rescue or self._failures >= MAX_FAILURES:
                     raise error
                 self._count_broken(str(error))
-            case sqlite3.IntegrityError() | sqlite3.DataError() | OverflowError() | ValueError():
+            case (
+                sqlite3.IntegrityError()
+                | sqlite3.DataError()
+                | OverflowError()
+                | ValueError()
+                | RecursionError()
+            ):
                 self._count_broken(f"{self._name}: {key} contradicts another sidecar: {error}")
             case _:
                 raise error

@@ -244,7 +244,8 @@ def waiting(index: Index, account: str) -> Iterator[Waiting]:
             f" id, created_at, {_MISSING_FILES}"
             " FROM generations INDEXED BY generations_unsecured"
             f" WHERE account = :account AND {UNSECURED}"
-            " AND (COALESCE(deadline_at, '9999'), number) > (:due, :number)"
+            " AND COALESCE(deadline_at, '9999') >= :due"
+            " AND (COALESCE(deadline_at, '9999') > :due OR number > :number)"
             " ORDER BY COALESCE(deadline_at, '9999'), number LIMIT :limit",
             {"account": account, "due": cursor[0], "number": cursor[1], "limit": PAGE_ROWS},
         )

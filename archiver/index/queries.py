@@ -11,10 +11,12 @@ from typing import Any
 from archiver.index.captured import SIDECAR
 from archiver.index.database import Index, Row
 from archiver.index.migrations import SEARCHED
+from archiver.index.paging import FOUND, newest_first
 from archiver.index.rows import Known, generation_from, known_asset_from, stamp, unstamp
 from archiver.model import Digest, Fault, Kind, Receipt, Role, State
 
-PAGE_ROWS = 500
+_ACCOUNTS = "SELECT subject FROM counts WHERE what = 'generations'"
+"""All accounts: an id is found by the index of (account, id)."""
 _SHORTEST_TRIGRAM = 3
 _SEARCHED_TEXT = " || char(10) || ".join(f"COALESCE({column}, '')" for column in SEARCHED)
 
@@ -64,8 +66,8 @@ def load(index: Index, number: int) -> Known:
 def by_id(index: Index, generation_id: str, account: str | None = None) -> list[Known]:
     """Load the generations of this id: one, unless several accounts have the same."""
     rows = index.rows(
-        "SELECT * FROM generations WHERE id = :id AND (:account IS NULL OR account = :account)"
-        " ORDER BY account",
+        f"SELECT * FROM generations WHERE id = :id AND account IN ({_ACCOUNTS})"
+        " AND (:account IS NULL OR account = :account) ORDER BY +account",
         {"id": _storable(generation_id), "account": account},
     )
     return [_known_from(index, row) for row in rows]
@@ -172,25 +174,8 @@ def _copy_from(row: Mapping[str, Any]) -> Copy:
 def find(index: Index, filters: Filters) -> Iterator[Known]:
     """Find generations, the newest first, page by page: memory stays flat."""
     where, values = conditions(filters)
-    left = filters.limit
-    cursor: tuple[str, int] = ("~", 1 << 62)
-    while left is None or left > 0:
-        rows = index.rows(
-            f"SELECT *, COALESCE(created_at, '') AS moment FROM generations WHERE {where}"
-            " AND (COALESCE(created_at, ''), number) < (:moment, :before)"
-            " ORDER BY COALESCE(created_at, '') DESC, number DESC LIMIT :limit",
-            {
-                **values,
-                "moment": cursor[0],
-                "before": cursor[1],
-                "limit": PAGE_ROWS if left is None else min(PAGE_ROWS, left),
-            },
-        )
-        if not rows:
-            return
-        yield from (_known_from(index, row) for row in rows)
-        cursor = (str(rows[-1]["moment"]), int(str(rows[-1]["number"])))
-        left = None if left is None else left - len(rows)
+    for row in newest_first(index, where, values, filters.limit, are_few=bool(filters.ids)):
+        yield _known_from(index, row)
 
 
 def numbers(index: Index, filters: Filters) -> list[int]:
@@ -248,13 +233,15 @@ def conditions(filters: Filters) -> tuple[str, dict[str, object]]:
         if wanted:
             parts.append(f"{column} IN (SELECT value FROM json_each(:{column}))")
             values[column] = json.dumps(wanted)
+    if filters.ids:
+        parts.append(f"account IN ({_ACCOUNTS})")
     if filters.states:
         also_failed = " OR status = 'failed'" if State.FAILED in filters.states else ""
         parts.append(f"(state IN (SELECT value FROM json_each(:states)){also_failed})")
         values["states"] = json.dumps(filters.states)
     for sign, column, moment in ((">=", "since", filters.since), ("<", "until", filters.until)):
         if moment is not None:
-            parts.append(f"created_at {sign} :{column}")
+            parts.append(f"COALESCE(created_at, '') {sign} :{column} AND created_at IS NOT NULL")
             values[column] = stamp(moment)
     _add_asset_conditions(filters, parts, values)
     _add_text_conditions(filters.text, parts, values)
@@ -277,9 +264,7 @@ def _add_text_conditions(text: str | None, parts: list[str], values: dict[str, o
     words = _storable(text or "").replace("\0", " ").split()
     long = [word for word in words if len(word) >= _SHORTEST_TRIGRAM]
     if long:
-        parts.append(
-            "number IN (SELECT rowid FROM generations_fts WHERE generations_fts MATCH :match)"
-        )
+        parts.append(FOUND)
         values["match"] = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
     short = [word for word in words if len(word) < _SHORTEST_TRIGRAM]
     for position, word in enumerate(short):

@@ -377,14 +377,14 @@ def test_only_a_sidecar_that_can_be_taken_over_is_said_to_be(odd: tuple[Archive,
     archive, destination = odd
     store(destination, 77, START)
     put(destination, "notes.json", [b'{"mine": true}'], "text/json")
-    put(destination, "Thumbs.db", [b"?"], "text/plain")
+    put(destination, "holiday.jpg", [b"?"], "text/plain")
     with destination.read("farm/g00003.json") as chunks:
         put(destination, "farm/copy.json", list(chunks), "text/json")
 
     look(archive, EVERYTHING)
 
     assert {
-        "Thumbs.db": BY_A_PERSON,
+        "holiday.jpg": BY_A_PERSON,
         "farm/copy.json": BY_A_PERSON,
         "farm/g00077.json": TAKEN_OVER,
         "farm/g00077.png": BY_A_PERSON,

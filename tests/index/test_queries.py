@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver.index import Index, captured, open_temporary_index, queries
-from archiver.index.queries import PAGE_ROWS, Filters
+from archiver.index.paging import COMMON_ROWS, PAGE_ROWS, WINDOW_ROWS
+from archiver.index.queries import Filters
 from archiver.model import Kind, Role, State, Status
 from tests.index.making import (
     ENDS_AT,
@@ -341,6 +342,37 @@ def test_text_and_filters_hold_together(texts: Index) -> None:
     """And the limit counts what fits both."""
     assert ["chinese"] == ids(texts, text="猫", ids=("chinese", "cat"))
     assert 1 == len(ids(texts, text="猫", limit=1))
+
+
+def test_a_common_word_is_paged_without_loss_or_repeat(index: Index) -> None:
+    """Row numbers need not follow time: after a rebuild they follow names."""
+    many = WINDOW_ROWS + COMMON_ROWS
+    moments = [
+        None if number % 50 == 0 else NOW - timedelta(minutes=number * 7919 % many // 3)
+        for number in range(many)
+    ]
+    record(
+        index,
+        *(
+            make(
+                f"g{number:05}",
+                created_at=moment,
+                prompt="a zebra" if number % 3 else "a lion",
+                assets=(),
+            )
+            for number, moment in enumerate(moments)
+        ),
+    )
+    newest_first = sorted(
+        (str(moment or ""), f"g{number:05}") for number, moment in enumerate(moments) if number % 3
+    )[::-1]
+
+    found = ids(index, text="zebra")
+
+    assert [name for _, name in newest_first] == found
+    assert found[: PAGE_ROWS + 1] == ids(index, text="zebra", limit=PAGE_ROWS + 1)
+    assert found[-2:] == ids(index, text="zebra", ids=tuple(found[-2:]))
+    assert [] == ids(index, text="zebra", states=(State.LOST,))
 
 
 WORDS = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=6)

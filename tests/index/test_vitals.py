@@ -12,7 +12,7 @@ import pytest
 
 from archiver.actions.health import judge_health
 from archiver.actions.metrics import make_metrics
-from archiver.index import Index, index_path, ledger, open_index, vitals
+from archiver.index import Index, index_path, ledger, open_index, queries, standing, vitals
 from archiver.index.database import Row
 from tests.actions.watching import WATCHED
 from tests.index.making import NOW
@@ -69,6 +69,25 @@ def test_metrics_read_no_growing_table_from_end_to_end(watched_index: WatchedInd
 
     assert len(watched_index.plans) > 10
     assert [] == watched_index.scans
+
+
+def test_what_a_run_asks_at_every_turn_reads_no_growing_table_from_end_to_end(
+    watched_index: WatchedIndex,
+) -> None:
+    """What is due is asked several times a second: it must cost what is due, not what is kept."""
+    queries.due(watched_index, ["studio"], NOW, [1], 16)
+    queries.is_any_unsecured(watched_index, NOW)
+    queries.by_id(watched_index, "g1")
+    ledger.count_by_state(watched_index, "studio")
+    ledger.stored_bytes(watched_index, "studio")
+    ledger.deadlines(watched_index, "studio")
+    standing.standing(watched_index, "disk")
+    list(ledger.waiting(watched_index, "studio"))
+
+    plans = [step for steps in watched_index.plans.values() for step in steps]
+    assert [] == [sql for _, sql in watched_index.scans if "ORDER BY +account" not in sql]
+    assert "SCAN generations USING INDEX generations_due" in plans
+    assert [] == [step for step in plans if "generations" in step and "(account=?)" in step]
 
 
 def test_a_clock_that_was_ahead_once_hides_no_run_that_came_after(

@@ -221,7 +221,7 @@ def test_known_damage_stays_reported_by_verifies_that_do_not_read_it(archived: H
 
 def test_files_of_strangers_are_a_persons_and_no_matter_of_a_drill(archived: House) -> None:
     """What repair leaves alone is not called healed by it, and a drill restores what is ours."""
-    for name in ("Thumbs.db", "notes.json", "geminigen/2026.json"):
+    for name in ("holiday.jpg", "notes.json", "geminigen/2026.json"):
         (archived.disk / name).write_bytes(b'{"title": "mine"}')
 
     found = archived.archiver("verify")

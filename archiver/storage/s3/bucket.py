@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from archiver import __version__
@@ -23,8 +24,8 @@ TIMEOUT_SECONDS = 20
 """A store that never answers costs a request a minute: 3 times 20 s, and pauses of 3 s at most.
 
 It is also what a store may take to complete a large upload: one that is still at it when it is
-asked again goes on, and what it says at the next try is checked (`upload`). A part has as
-long to go out, since urllib3 sends with the timeout for connecting.
+asked again goes on, and what it says at the next try is checked (`upload`). Each piece of a part
+(`part`) has as long to go out, since urllib3 sends with the timeout for connecting.
 """
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
@@ -101,7 +102,7 @@ class Bucket:
 
 def _make_client(options: Options) -> S3Client:
     """Make a client: 2 retries with growing pauses are botocore's, and the only ones."""
-    from boto3.session import Session
+    import botocore.session
     from botocore.config import Config
     from botocore.handlers import add_expect_header
 
@@ -117,16 +118,28 @@ def _make_client(options: Options) -> S3Client:
         s3={"addressing_style": options.addressing_style},
         user_agent_extra=f"archiver/{__version__}",
     )
-    session = Session(
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _descriptions())
+    client = session.create_client(
+        "s3",
+        endpoint_url=options.endpoint_url,
+        region_name=options.region,
         aws_access_key_id=_read(options.access_key),
         aws_secret_access_key=_read(options.secret_key),
         aws_session_token=_read(options.session_token),
-        region_name=options.region,
+        config=config,
     )
-    client = session.client("s3", endpoint_url=options.endpoint_url, config=config)
     # What is read like a file would wait up to a second for "100 Continue" before each part.
     client.meta.events.unregister("before-call.s3", add_expect_header)
-    return client
+    return cast("S3Client", client)
+
+
+@cache
+def _descriptions() -> Any:
+    """Load what botocore knows of S3 once for all buckets: 12 MiB."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _read(source: SecretSource | None) -> str | None:

@@ -1,7 +1,7 @@
 """A destination in a bucket of any S3-compatible store (promises 1, 2, 5, 8 and 10).
 
 Stores differ, so nothing is assumed of one: a receipt's `verified` says what it has shown.
-boto3 is loaded at the first request only.
+botocore is loaded at the first request only.
 """
 
 from __future__ import annotations

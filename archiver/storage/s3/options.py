@@ -85,8 +85,8 @@ class Options(BaseModel):
         default=8 * 1024**2,
         ge=MIN_PART_BYTES,
         le=MAX_PART_BYTES,
-        description="a larger file goes up in parts of this size (10,000 at most); each upload "
-        "holds one part in memory",
+        description="a larger file goes up in parts of this size (10,000 at most); all "
+        "uploads together hold three parts in memory",
     )
     connections: int = Field(default=16, ge=1, le=1024, description="connections kept open at most")
     allow_http: bool = Field(

@@ -1,8 +1,8 @@
 """One file on its way into a bucket: in one request, or in parts when it is large (promise 10).
 
-At most one part is held in memory, within what all uploads share (`storage/memory_budget.py`). Parts
-go up from the thread that writes, so a slow store slows its source down. What was stored is proven
-by what the store itself answers, and the receipt says no more than that.
+At most one part is held in memory, out of what all uploads share (`storage/memory_budget.py`).
+Parts go up from the thread that writes, so a slow store slows its source down. What was stored is
+proven by what the store itself answers, and the receipt says no more than that.
 """
 
 from __future__ import annotations

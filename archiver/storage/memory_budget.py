@@ -1,0 +1,146 @@
+"""The memory that all uploads of this process share, so that it is bounded however many there are.
+
+A store takes a large file in parts of some MiB, and a part has to be whole before it is sent. What
+uploads hold of theirs is counted here, and a thread that wants more waits when it is used up.
+
+Nobody waits in a ring. One thread at a time is the first: it never waits, so it brings its parts to
+their end, and room is left for that. Then those who hold the most come first, since they give back
+the soonest. What is small is not counted: small files and sidecars never wait for large ones.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+PARTS = 3
+"""So many parts in all; a thread that fills more than that at once, one for each destination of its
+file, has as many as it needs."""
+STEP_BYTES = 512 << 10
+
+
+class Budget:
+    """Counts bytes by the thread that holds them; `most_bytes` is the most that ever were held."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: Counter[int] = Counter()
+        self._claims: Counter[int] = Counter()
+        self._parts: Counter[int] = Counter()
+        self._waiting: set[int] = set()
+        self._first: int | None = None
+        self._mine = threading.local()
+        self.held_bytes = 0
+        self.most_bytes = 0
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the thread that asks has ever waited here."""
+        return float(getattr(self._mine, "waited_seconds", 0.0))
+
+    def lease(self, part_bytes: int) -> Lease:
+        """Open an account for an upload of the calling thread, which holds a part at most."""
+        lease = Lease(self, threading.get_ident(), part_bytes)
+        with self._changed:
+            self._claims[lease.thread] += part_bytes
+            self._parts[part_bytes] += 1
+        return lease
+
+    def take(self, thread: int, size_bytes: int) -> None:
+        """Wait until a thread may hold so many bytes more."""
+        with self._changed:
+            if not self._may_take(thread, size_bytes):
+                self._wait(thread, size_bytes)
+            self._held[thread] += size_bytes
+            self.held_bytes += size_bytes
+            self.most_bytes = max(self.most_bytes, self.held_bytes)
+
+    def _wait(self, thread: int, size_bytes: int) -> None:
+        began_at = time.monotonic()
+        self._waiting.add(thread)
+        try:
+            self._changed.wait_for(lambda: self._may_take(thread, size_bytes))
+        finally:
+            self._waiting.discard(thread)
+            self._changed.notify_all()
+            self._mine.waited_seconds = self.waited_seconds + time.monotonic() - began_at
+
+    def _may_take(self, thread: int, size_bytes: int) -> bool:
+        if thread == self._first:
+            return True
+        if any(self._held[other] > self._held[thread] for other in self._waiting):
+            return False
+        if self.held_bytes + size_bytes <= self._shared_bytes:
+            return True
+        if self._first is None:
+            self._first = thread
+        return thread == self._first
+
+    @property
+    def _shared_bytes(self) -> int:
+        """What all may hold together, beside what the first may need."""
+        return max(0, PARTS * max(self._parts) - max(self._claims.values()))
+
+    def give_back(self, thread: int, size_bytes: int) -> None:
+        """Count bytes no longer. The first is one like all when the others have their share."""
+        with self._changed:
+            self._held[thread] -= size_bytes
+            self.held_bytes -= size_bytes
+            self._end_turn()
+
+    def close(self, lease: Lease) -> None:
+        """Forget an upload that is over."""
+        with self._changed:
+            _subtract(self._claims, lease.thread, lease.part_bytes)
+            _subtract(self._parts, lease.part_bytes, 1)
+            if not self._claims[lease.thread]:
+                del self._held[lease.thread], self._claims[lease.thread]
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        is_within = not self._claims or self.held_bytes <= self._shared_bytes
+        if self._first is not None and (is_within or not self._held[self._first]):
+            self._first = None
+        self._changed.notify_all()
+
+
+def _subtract(counts: Counter[int], name: int, many: int) -> None:
+    counts[name] -= many
+    if not counts[name]:
+        del counts[name]
+
+
+class Lease:
+    """What one upload holds; counted as the thread's that began it, which also writes it."""
+
+    def __init__(self, budget: Budget, thread: int, part_bytes: int) -> None:
+        self._budget = budget
+        self.thread = thread
+        self.part_bytes = part_bytes
+        self._held_bytes = 0
+        self._is_closed = False
+
+    def hold(self, size_bytes: int) -> None:
+        """Wait until the upload may hold so many bytes; they are counted in steps."""
+        while self._held_bytes < size_bytes:
+            step = min(STEP_BYTES, self.part_bytes - self._held_bytes)
+            self._budget.take(self.thread, step)
+            self._held_bytes += step
+
+    def give_back(self) -> None:
+        """Hold nothing."""
+        size_bytes, self._held_bytes = self._held_bytes, 0
+        if size_bytes:
+            self._budget.give_back(self.thread, size_bytes)
+
+    def close(self) -> None:
+        """End it. May be called twice."""
+        self.give_back()
+        if not self._is_closed:
+            self._is_closed = True
+            self._budget.close(self)
+
+
+UPLOADS = Budget()
+"""The one of this process: uploads of all destinations and lanes share its memory."""
