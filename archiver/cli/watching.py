@@ -150,7 +150,7 @@ class ProgressObserver:
         """See `Observer`."""
 
     def finished(self, summary: RunSummary) -> None:
-        """See `RunObserver`."""
+        """See `Observer`."""
 
     def _show(self) -> None:
         text = (
