@@ -98,8 +98,7 @@ def _write_marker(destination: Destination) -> tuple[str, str]:
     created = destination.create(keys.MARKER_KEY, document.encode(), "application/json")
     if created is Created.NEW:
         return identity, identity
-    if created is Created.UNPROVEN:
-        time.sleep(SETTLING_SECONDS)
+    time.sleep(SETTLING_SECONDS)  # also where there is one now: it came just this moment
     present = read_marker(destination)
     if present is None:
         raise DestinationUnavailable(

@@ -8,9 +8,10 @@ already whole at the target is not fetched again, so an interrupted restore just
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from archiver.actions.restoring.file import Done, End, Work, give_back, judge, look
 from archiver.actions.restoring.plan import (
@@ -64,14 +65,16 @@ def restore(
     see = _see_nothing if options.overwrite is Overwrite.ALWAYS else partial(look, target)
     work = Work(Sources(sources), target, target_path, options)
     with ThreadPoolExecutor(options.concurrency, "restore") as workers:
-        running: set[Future[Done]] = set()
+        ended: SimpleQueue[Future[Done]] = SimpleQueue()
+        running = 0
         try:
             for one in plan(index, sources, filters, options, report, see):
-                running.add(workers.submit(give_back, one, work))
-                while len(running) >= options.concurrency * 2:
-                    running = _collect(running, work, report, on_progress)
+                workers.submit(give_back, one, work).add_done_callback(ended.put)
+                running += 1
+                while running >= options.concurrency * 2:
+                    running -= _collect(ended, work, report, on_progress)
             while running:
-                running = _collect(running, work, report, on_progress)
+                running -= _collect(ended, work, report, on_progress)
         except DestinationUnavailable as error:
             raise _with_standing(error, report) from error
         finally:
@@ -129,21 +132,24 @@ def _see_nothing(_key: str, _digest: Digest) -> bool | None:
 
 
 def _collect(
-    running: set[Future[Done]],
+    ended: SimpleQueue[Future[Done]],
     work: Work,
     report: RestoreReport,
     on_progress: Callable[[RestoreReport], None],
-) -> set[Future[Done]]:
-    """Count what has ended; tells how far the rest is several times a second."""
-    ended, left = wait(running, TICK_SECONDS, FIRST_COMPLETED)
-    for future in ended:
+) -> int:
+    """Count the next file that ends, if any does soon; tells how far all is in any case."""
+    try:
+        future = ended.get(timeout=TICK_SECONDS)
+    except Empty:
+        future = None
+    if future is not None:
         _count(future.result(), report)
     report.done_bytes = work.done_bytes
     on_progress(report)
     refusal = work.sources.last_refusal
     if refusal is not None:
         raise refusal
-    return set(left)
+    return int(future is not None)
 
 
 def _count(done: Done, report: RestoreReport) -> None:

@@ -28,12 +28,15 @@ class Capabilities:
     `durable`: a receipt survives power loss. `buffer_bytes`: what one upload may hold in
     memory at a time. `may_keep_past`: `as_of` may work (a bucket has to be versioned).
     `may_freeze`: files may lie in an archive tier, where `request_thaw` reaches them.
+    `small_reads`: so many small files are best read at a time; more threads would only wait for
+    the interpreter's lock.
     """
 
     durable: bool
     buffer_bytes: int
     may_keep_past: bool = False
     may_freeze: bool = False
+    small_reads: int = 16
 
 
 class Created(StrEnum):

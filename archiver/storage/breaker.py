@@ -1,6 +1,6 @@
 """Leaves a destination that keeps failing alone for the rest of a run (promise 5).
 
-A store that takes connections and never answers costs a request a minute (`s3/bucket.py`). Without
+A store that takes connections and never answers costs a request a minute (`s3/client.py`). Without
 this every file of a run would wait for it, and the other destinations with it; with it one
 minute is all it costs: what had begun meanwhile ends with its own, and nothing new begins.
 """

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 
-PARTS = 3
+PARTS = 5
 """So many parts in all; a thread that fills more than that at once, one for each destination of its
 file, has as many as it needs."""
 STEP_BYTES = 512 << 10

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from archiver.storage.s3 import destination as s3
 
@@ -72,17 +74,26 @@ class _Handler(BaseHTTPRequestHandler):
 def odd_store(
     script: Callable[[Request], Answer], **options: object
 ) -> Iterator[tuple[s3.S3Destination, list[Request]]]:
-    """Serve one script on loopback; yield a destination there, and what it was asked."""
+    """Serve one script on loopback; yield a destination there, and what it was asked.
+
+    It speaks TLS when there is a `certificate`, a file that holds its key as well.
+    """
+    certificate = options.pop("certificate", None)
     seen: list[Request] = []
     handler = type("Handler", (_Handler,), {"script": staticmethod(script), "seen": seen})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if isinstance(certificate, Path):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if certificate is None else "https"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     given = {
         "type": "s3",
         "bucket": "odd",
-        "endpoint_url": f"http://127.0.0.1:{server.server_address[1]}",
+        "endpoint_url": f"{scheme}://127.0.0.1:{server.server_address[1]}",
         "access_key": "testkey",
         "secret_key": "testsecret",
         "part_size": "5MiB",

@@ -139,20 +139,3 @@ def test_one_upload_may_have_parts_larger_than_the_others_leave() -> None:
     for buffer in (small, large, small):
         buffer.close()
     assert budget.held_bytes == 0
-
-
-def test_a_part_is_read_again_as_often_as_it_is_sent() -> None:
-    """A retry begins at the first byte, and what was sent is what was added."""
-    buffer = PartBuffer(PART, Budget())
-    data = make_data(PART)
-    for start in range(0, PART, STEP_BYTES):
-        buffer.add(memoryview(data)[start : start + STEP_BYTES])
-
-    first = b"".join(iter(lambda: bytes(buffer.read(16)), b""))
-    buffer.seek(0)
-    second = bytes(buffer.read())
-
-    assert first == data
-    assert second == data
-    assert buffer.room == 0
-    buffer.close()

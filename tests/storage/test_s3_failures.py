@@ -15,9 +15,9 @@ from archiver.errors import (
     DestinationUnavailable,
 )
 from archiver.storage.base import put
-from archiver.storage.s3 import bucket as s3_bucket
+from archiver.storage.s3 import client as s3_client
 from archiver.storage.s3 import destination as s3
-from archiver.storage.s3.bucket import TIMEOUT_SECONDS, TOTAL_ATTEMPTS
+from archiver.storage.s3.client import TIMEOUT_SECONDS, TOTAL_ATTEMPTS
 from tests.servers import SeaweedFS
 from tests.storage.odd_store import (
     XML,
@@ -154,7 +154,7 @@ def test_answers_of_a_store_are_explained(answer: Answer, expected: str) -> None
 
 
 def test_a_busy_store_is_asked_again() -> None:
-    """Botocore repeats a put that met a busy store, with the same body."""
+    """A put that met a busy store is made once more, with the same body."""
     answers = iter([refuse(503, "SlowDown"), None])
 
     def script(request: Request) -> Answer:
@@ -178,7 +178,7 @@ def test_a_store_that_did_not_answer_is_not_asked_to_abort(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An upload that failed for want of an answer costs its time once; `clean` finds what stays."""
-    monkeypatch.setattr(s3_bucket, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(s3_client, "TIMEOUT_SECONDS", 0.2)
     released = threading.Event()
 
     def script(request: Request) -> Answer:

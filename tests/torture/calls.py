@@ -1,7 +1,7 @@
 """Counts every call that leaves the process, and lets one of them fail: the crash matrix's shims.
 
 Nothing of the product is patched, only what it stands on: `os`, `io.FileIO`, `pycurl.Curl`,
-httpx's transport, botocore's session and `sqlite3.connect`. A call is named by its plane, the
+httpx's transport, urllib3's pool and `sqlite3.connect`. A call is named by its plane, the
 kind of thread that makes it and its number there, so that call N is the same one in every run
 (with `transfer.concurrency = 1` each kind of thread makes its calls in one order).
 """
@@ -24,9 +24,9 @@ from typing import Any
 
 import httpx
 import pycurl
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
-from botocore.httpsession import URLLib3Session
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 FIRED, CALLS = "fired.json", "calls.jsonl"
 KILLS = ("kill", "kill_after", "torn")
@@ -350,39 +350,43 @@ _STORE_ERRORS = {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied
 
 
 def _install_s3(gate: Gate) -> None:
-    real = URLLib3Session.send
+    """Stand below botocore's client and below our own requests alike."""
+    real: Any = HTTPConnectionPool.urlopen
 
-    def send(self: Any, request: Any) -> Any:
-        fault = gate.enter("s3", _s3_label(request))
+    def urlopen(
+        self: HTTPConnectionPool, method: str, url: str, *arguments: Any, **named: Any
+    ) -> BaseHTTPResponse:
+        fault = gate.enter("s3", _s3_label(method, url))
         if fault == "refused":
-            raise EndpointConnectionError(endpoint_url=request.url)
+            raise NewConnectionError(HTTPConnection(self.host), "as scripted")
         if fault in _STORE_ERRORS:
-            code = _STORE_ERRORS[fault]
-            body = f"<Error><Code>{code}</Code><Message>as scripted</Message></Error>".encode()
-            return _StoreError(request.url, int(fault), b"" if request.method == "HEAD" else body)
-        answer = real(self, request)
+            return _make_refusal(method, int(fault), _STORE_ERRORS[fault])
+        answer: BaseHTTPResponse = real(self, method, url, *arguments, **named)
         if fault == "kill_after":
             die()
         if fault == "answer_lost":
-            raise ReadTimeoutError(endpoint_url=request.url)
+            raise ReadTimeoutError(self, url, "as scripted")
         return answer
 
-    URLLib3Session.send = send  # type: ignore[method-assign]
+    HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
 
 
-class _StoreError(AWSResponse):
-    """A store's refusal, made here."""
+def _make_refusal(method: str, status: int, code: str) -> HTTPResponse:
+    """Make a store's refusal here."""
+    body = f"<Error><Code>{code}</Code><Message>as scripted</Message></Error>".encode()
+    return HTTPResponse(
+        body=io.BytesIO(b"" if method == "HEAD" else body),
+        status=status,
+        headers={"content-type": "application/xml"},
+        request_method=method,
+        preload_content=False,
+    )
 
-    def __init__(self, url: str, status: int, body: bytes) -> None:
-        headers: Any = {"content-type": "application/xml"}
-        super().__init__(url, status, headers, io.BytesIO(body))
-        self._content = body
 
-
-def _s3_label(request: Any) -> str:
-    query = str(request.url).partition("?")[2]
+def _s3_label(method: str, url: str) -> str:
+    query = url.partition("?")[2]
     words = [word.partition("=")[0] for word in query.split("&") if word]
-    return " ".join([request.method, *(w for w in words if w in ("uploads", "uploadId", "prefix"))])
+    return " ".join([method, *(w for w in words if w in ("uploads", "uploadId", "prefix"))])
 
 
 _SQL_ERRORS = {

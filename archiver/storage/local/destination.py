@@ -40,13 +40,13 @@ _MAX_SETTLED_FOLDERS = 4096
 
 def open_destination(name: str, options: Options) -> LocalDestination:
     """Open a directory; nothing is touched before `prepare`."""
-    return LocalDestination(name, os.path.abspath(options.path.expanduser()))
+    return LocalDestination(name, options.place)
 
 
 class LocalDestination:
     """Keeps files below one directory."""
 
-    capabilities = Capabilities(durable=True, buffer_bytes=0)
+    capabilities = Capabilities(durable=True, buffer_bytes=0, small_reads=4)
 
     def __init__(self, name: str, root: str) -> None:
         self.name = name

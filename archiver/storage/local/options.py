@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -17,3 +18,8 @@ class Options(BaseModel):
     path: Path = Field(
         description="the directory; it is created when it is missing, its parents too"
     )
+
+    @property
+    def place(self) -> str:
+        """Where files lie, as a person writes it."""
+        return os.path.abspath(self.path.expanduser())

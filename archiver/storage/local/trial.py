@@ -15,7 +15,7 @@ from archiver.storage.trial import Surroundings, check_trial_key
 
 def open_trial(name: str, options: Options) -> LocalTrial:
     """Open a directory to try it out; nothing is touched yet."""
-    return LocalTrial(name, os.path.abspath(options.path.expanduser()))
+    return LocalTrial(name, options.place)
 
 
 class LocalTrial(LocalDestination):

@@ -1,44 +1,42 @@
-"""One bucket with a prefix: its client, its names and what every write to it carries."""
+"""One bucket with a prefix: who asks it, its names and what every write to it carries."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from archiver import __version__
 from archiver.errors import DestinationUnavailable
-from archiver.secrets import SecretSource
 from archiver.storage.checks import is_key
+from archiver.storage.s3.client import make_client, make_session
 from archiver.storage.s3.errors import Where, s3_errors
 from archiver.storage.s3.lock import make_lock_parameters
 from archiver.storage.s3.options import Options, is_private_way
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from mypy_boto3_s3 import S3Client
 
-TOTAL_ATTEMPTS = 3
-TIMEOUT_SECONDS = 20
-"""A store that never answers costs a request a minute: 3 times 20 s, and pauses of 3 s at most.
+    from archiver.storage.s3.wire import Wire
 
-It is also what a store may take to complete a large upload: one that is still at it when it is
-asked again goes on, and what it says at the next try is checked (`upload`). Each piece of a part
-(`part`) has as long to go out, since urllib3 sends with the timeout for connecting.
-"""
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
 class Bucket:
-    """What destination and uploads share. The client is made at first use and thread-safe."""
+    """What destination and uploads share. All is made at first use and thread-safe.
+
+    `client` asks what is asked seldom, `wire` what is asked for every file.
+    """
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.options = options
         self.live_uploads: set[str] = set()
+        self._session: Session | None = None
         self._client: S3Client | None = None
-        self._lock = threading.Lock()
+        self._wire: Wire | None = None
+        self._lock = threading.RLock()
         self.where = Where(name, options.bucket, options.endpoint_url)
 
     @property
@@ -47,9 +45,28 @@ class Bucket:
         with self._lock:
             if self._client is None:
                 with self.errors():
-                    self._client = _make_client(self.options)
+                    self._client = make_client(self._open_session(), self.options)
                 self._refuse_open_way(self._client.meta.endpoint_url)
             return self._client
+
+    @property
+    def wire(self) -> Wire:
+        """The one wire; raises DestinationUnavailable when it cannot be made."""
+        with self._lock:
+            if self._wire is None:
+                from archiver.storage.s3.wire import Wire
+
+                client, options = self.client, self.options
+                with self.errors():
+                    self._wire = Wire(
+                        self._open_session(), client, options.bucket, options.connections
+                    )
+            return self._wire
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            self._session = make_session(self.options)
+        return self._session
 
     def _refuse_open_way(self, url: str) -> None:
         """Check the address again: it may come from $AWS_ENDPOINT_URL and not from the config."""
@@ -63,9 +80,11 @@ class Bucket:
     def close(self) -> None:
         """Give back all connections."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            kept = (self._client, self._wire)
+            self._session = self._client = self._wire = None
+        for one in kept:
+            if one is not None:
+                one.close()
 
     def errors(self, key: str | None = None) -> AbstractContextManager[None]:
         """Turn errors of the requests inside into ours; `key` is the file they are about."""
@@ -98,49 +117,3 @@ class Bucket:
         }
         chosen = {name: value for name, value in parameters.items() if value is not None}
         return chosen | make_lock_parameters(options.object_lock)
-
-
-def _make_client(options: Options) -> S3Client:
-    """Make a client: 2 retries with growing pauses are botocore's, and the only ones."""
-    import botocore.session
-    from botocore.config import Config
-    from botocore.handlers import add_expect_header
-
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
-        connect_timeout=TIMEOUT_SECONDS,
-        read_timeout=TIMEOUT_SECONDS,
-        max_pool_connections=options.connections,
-        tcp_keepalive=True,
-        # Trailing CRC32s break other stores (LIBRARIES: boto3 1.44); we send our own checksums.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": options.addressing_style},
-        user_agent_extra=f"archiver/{__version__}",
-    )
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _descriptions())
-    client = session.create_client(
-        "s3",
-        endpoint_url=options.endpoint_url,
-        region_name=options.region,
-        aws_access_key_id=_read(options.access_key),
-        aws_secret_access_key=_read(options.secret_key),
-        aws_session_token=_read(options.session_token),
-        config=config,
-    )
-    # What is read like a file would wait up to a second for "100 Continue" before each part.
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    return cast("S3Client", client)
-
-
-@cache
-def _descriptions() -> Any:
-    """Load what botocore knows of S3 once for all buckets: 12 MiB."""
-    from botocore.loaders import create_loader
-
-    return create_loader()
-
-
-def _read(source: SecretSource | None) -> str | None:
-    return None if source is None else source.read()

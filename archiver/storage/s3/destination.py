@@ -19,6 +19,7 @@ from archiver.storage.s3.bucket import Bucket
 from archiver.storage.s3.errors import code_of
 from archiver.storage.s3.new import copy_object, create_object
 from archiver.storage.s3.options import ObjectLock, Options
+from archiver.storage.s3.page import list_objects
 from archiver.storage.s3.past import S3Past
 from archiver.storage.s3.read import find_object, read_object, thaw_object
 from archiver.storage.s3.upload import S3Upload
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectLock", "Options", "S3Destination", "open_destination"]
 
-PAGE_KEYS = 1000
 _PROBE_KEY = ".archiver/probe"
 
 
@@ -93,17 +93,10 @@ class S3Destination:
 
     def _list(self, prefix: str) -> Iterator[Stored]:
         bucket = self._bucket
-        with bucket.errors():
-            pages = bucket.client.get_paginator("list_objects_v2").paginate(
-                Bucket=bucket.options.bucket,
-                Prefix=bucket.make_name(prefix),
-                PaginationConfig={"PageSize": PAGE_KEYS},
-            )
-            for page in pages:
-                for found in page.get("Contents", ()):
-                    key = bucket.make_key(found["Key"])
-                    if key is not None:
-                        yield _describe(key, found["Size"], found["LastModified"])
+        for name, size_bytes, modified_at in list_objects(bucket, bucket.make_name(prefix)):
+            key = bucket.make_key(name)
+            if key is not None:
+                yield _describe(key, size_bytes, modified_at)
 
     def as_of(self, moment: datetime) -> S3Past:
         """Keep the port's promise; one request tells whether versions are kept."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archiver.errors import CopyDamaged, CopyExists, CopyMissing
@@ -21,11 +22,7 @@ from archiver.storage.s3.proof import Checksum
 from archiver.storage.s3.read import find_object
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import (
-        CompletedPartTypeDef,
-        CopySourceTypeDef,
-        HeadObjectOutputTypeDef,
-    )
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 Answer = TypeVar("Answer")
 
@@ -41,20 +38,20 @@ def create_object(bucket: Bucket, key: str, body: bytes, media_type: str) -> Cre
     if find_object(bucket, key) is not None:
         return Created.EXISTS
     checksum = Checksum.of(bytearray(body), sends_sha256=bucket.sends_sha256)
+    put = partial(bucket.wire.ask, "PutObject", body)
     request = {
-        **_name(bucket, key),
-        "Body": body,
+        "Key": bucket.make_name(key),
         "Metadata": {"sha256": hashlib.sha256(body).hexdigest()},
         **bucket.make_write_parameters(media_type),
         **checksum.parameters,
     }
     with bucket.errors(key):
         try:
-            _ask_if_none(bucket.client.put_object, key, **request)
+            _ask_if_none(put, key, **request)
         except CopyExists:
             return Created.EXISTS
         try:
-            _ask_if_none(bucket.client.put_object, key, **request)
+            _ask_if_none(put, key, **request)
         except CopyExists:
             return Created.NEW
     return Created.UNPROVEN
@@ -94,7 +91,7 @@ def copy_whole(bucket: Bucket, key: str, aside_key: str) -> None:
     )
 
 
-def _copy_parts(bucket: Bucket, key: str, aside_key: str, found: HeadObjectOutputTypeDef) -> bool:
+def _copy_parts(bucket: Bucket, key: str, aside_key: str, found: dict[str, Any]) -> bool:
     """Copy a large object in parts; False where the store takes no part for a copy."""
     parameters = bucket.make_write_parameters(found["ContentType"])
     target = _name(bucket, aside_key)

@@ -82,16 +82,21 @@ class Options(BaseModel):
         "Content-MD5, which every store knows; auto is SHA-256 at AWS only",
     )
     part_size: Size = Field(
-        default=8 * 1024**2,
+        default=MIN_PART_BYTES,
         ge=MIN_PART_BYTES,
         le=MAX_PART_BYTES,
         description="a larger file goes up in parts of this size (10,000 at most); all "
-        "uploads together hold three parts in memory",
+        "uploads together hold five parts in memory",
     )
     connections: int = Field(default=16, ge=1, le=1024, description="connections kept open at most")
     allow_http: bool = Field(
         default=False, description="allow a plain http endpoint_url beyond this machine"
     )
+
+    @property
+    def place(self) -> str:
+        """Where files lie, as a person writes it."""
+        return f"s3://{self.bucket}/{self.prefix}"
 
     @field_validator("prefix")
     @classmethod

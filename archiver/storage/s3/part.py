@@ -1,28 +1,21 @@
 """The bytes of one part, until a store has them (promise 10).
 
-Few bytes lie in a bytearray, which botocore and urllib3 send as it is. More lie in pages of their
-own, which go back to the system at once (malloc keeps what it frees, in each thread), and are read
-like a file: so a slow line is given its time for each piece and not for the whole part.
+Few bytes lie in a bytearray, more in pages of their own: these go back to the system at once, where
+malloc keeps what it frees, in each thread. Both are sent as they lie, without a copy.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
 
 from archiver.storage.memory_budget import UPLOADS, Budget
 
 SMALL_BYTES = 64 << 10
 """So much of each upload is not counted, and waits for nobody."""
-PIECE_BYTES = 256 << 10
 
 
 class PartBuffer:
-    """Takes up to `part_bytes`, is sent as often as it takes, and starts anew.
-
-    A file for botocore: `read` gives views and not copies, and more than was asked for, since
-    urllib3 asks for 16 KiB.
-    """
+    """Takes up to `part_bytes`, is sent as often as it takes, and starts anew."""
 
     def __init__(self, part_bytes: int, budget: Budget = UPLOADS) -> None:
         self._part_bytes = part_bytes
@@ -30,10 +23,6 @@ class PartBuffer:
         self._few = bytearray()
         self._pages: memoryview | None = None
         self._size_bytes = 0
-        self._position = 0
-
-    def __len__(self) -> int:
-        return self._size_bytes
 
     @property
     def room(self) -> int:
@@ -64,32 +53,10 @@ class PartBuffer:
         """All its bytes."""
         return self._few if self._pages is None else self._pages[: self._size_bytes]
 
-    @property
-    def body(self) -> bytearray | PartBuffer:
-        """What botocore is given to send."""
-        return self._few if self._pages is None else self
-
-    def read(self, size_bytes: int = -1) -> memoryview:
-        """Return the next piece; an empty one at the end."""
-        piece_bytes = max(size_bytes, PIECE_BYTES) if size_bytes >= 0 else self._size_bytes
-        piece = memoryview(self.view)[self._position :][:piece_bytes]
-        self._position += len(piece)
-        return piece
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a byte, as files do."""
-        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}
-        self._position = starts[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        """Say which byte is read next."""
-        return self._position
-
     def clear(self) -> None:
         """Start anew, and give the memory back."""
         self._few, self._pages = bytearray(), None
-        self._size_bytes = self._position = 0
+        self._size_bytes = 0
         self._lease.give_back()
 
     def close(self) -> None:

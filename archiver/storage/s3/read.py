@@ -13,18 +13,17 @@ from archiver.storage.s3.errors import code_of
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, RestoreRequestTypeDef
+    from mypy_boto3_s3.type_defs import RestoreRequestTypeDef
 
 _FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 _IS_ASKED_OR_THAWED = ("RestoreAlreadyInProgress", "InvalidObjectState")
 
 
-def find_object(bucket: Bucket, key: str, **version: Any) -> HeadObjectOutputTypeDef | None:
+def find_object(bucket: Bucket, key: str, **version: Any) -> dict[str, Any] | None:
     """Look at an object; None when there is none. A missing bucket is no missing object."""
-    name = bucket.make_name(key)
     try:
         with bucket.errors(key):
-            return bucket.client.head_object(Bucket=bucket.options.bucket, Key=name, **version)
+            return bucket.wire.ask("HeadObject", Key=bucket.make_name(key), **version)
     except CopyMissing:
         with bucket.errors():
             bucket.client.head_bucket(Bucket=bucket.options.bucket)
@@ -34,9 +33,8 @@ def find_object(bucket: Bucket, key: str, **version: Any) -> HeadObjectOutputTyp
 @contextmanager
 def read_object(bucket: Bucket, key: str, **version: Any) -> Iterator[Iterator[bytes]]:
     """Open an object: its bytes in chunks. A body that ends early is an error."""
-    name = bucket.make_name(key)
     with bucket.errors(key):
-        body = bucket.client.get_object(Bucket=bucket.options.bucket, Key=name, **version)["Body"]
+        body = bucket.wire.open("GetObject", Key=bucket.make_name(key), **version)
     try:
         yield _chunks(bucket, body, key)
     finally:

@@ -52,9 +52,8 @@ class S3Trial(S3Destination):
         """Ask for the bucket's lock; what it costs and how full it is, no store tells."""
         wants_lock = self._locking.options.object_lock is not None
         has_lock, locks_all = self._ask_for_lock()
-        options = self._bucket.options
         return Surroundings(
-            place=f"s3://{options.bucket}/{options.prefix}",
+            place=self._bucket.options.place,
             wants_lock=wants_lock,
             has_lock=has_lock,
             locks_all=locks_all,
@@ -84,10 +83,10 @@ class S3Trial(S3Destination):
         other = Checksum.of(bytearray(_SENT[::-1]), sends_sha256=bucket.sends_sha256)
         try:
             with bucket.errors(key):
-                bucket.client.put_object(
-                    Bucket=bucket.options.bucket,
+                bucket.wire.ask(
+                    "PutObject",
+                    _SENT,
                     Key=bucket.make_name(check_trial_key(key)),
-                    Body=_SENT,
                     Metadata={"sha256": hashlib.sha256(_SENT).hexdigest()},
                     **bucket.make_write_parameters("application/octet-stream"),
                     **other.parameters,

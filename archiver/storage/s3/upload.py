@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from archiver.errors import CopyDamaged, CopyMissing, DestinationUnavailable
 from archiver.model import Digest, Receipt
@@ -81,11 +81,12 @@ class S3Upload:
             if not self._upload_id:
                 self._create()
             checksum = Checksum.of(self._buffer.view, sends_sha256=self._bucket.sends_sha256)
-            answer = self._bucket.client.upload_part(
-                **self._object,
+            answer = self._bucket.wire.ask(
+                "UploadPart",
+                self._buffer.view,
+                Key=self._object["Key"],
                 UploadId=self._upload_id,
                 PartNumber=number,
-                Body=cast(bytes, self._buffer.body),
                 **checksum.parameters,
             )
         self._parts.append(Part(number, tag_of(answer), checksum, checksum.proven_by(answer)))
@@ -126,10 +127,10 @@ class S3Upload:
             else Checksum.of(self._buffer.view, sends_sha256=False)
         )
         with self._bucket.errors():
-            answer = self._bucket.client.put_object(
-                **self._object,
-                Body=cast(bytes, self._buffer.body),
-                ContentLength=len(self._buffer),
+            answer = self._bucket.wire.ask(
+                "PutObject",
+                self._buffer.view,
+                Key=self._object["Key"],
                 Metadata={"sha256": digest.sha256},
                 **self._bucket.make_write_parameters(self._media_type),
                 **checksum.parameters,
@@ -170,7 +171,7 @@ class S3Upload:
         mode: dict[str, Any] = {"ChecksumMode": "ENABLED"} if self._bucket.sends_sha256 else {}
         try:
             with self._bucket.errors(self._key):
-                found = self._bucket.client.head_object(**self._object, **mode)
+                found = self._bucket.wire.ask("HeadObject", Key=self._object["Key"], **mode)
         except CopyMissing:
             raise DestinationUnavailable(
                 f"{self._bucket.where}: {self._key} is not there after it was stored; "
