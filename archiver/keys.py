@@ -76,9 +76,7 @@ def validate_key(key: str) -> str:
 
 
 def _is_safe(part: str) -> bool:
-    if len(part) <= MAX_PART_BYTES and _PLAIN_PART.fullmatch(part):
-        return True  # what nearly all parts are: 1 us instead of 20, and listings are long
-    return (
+    return _is_plain(part, MAX_PART_BYTES) or (
         part not in ("", ".", "..")
         and not part.casefold().startswith(TEMPORARY_PREFIX)
         and len(part.encode("utf-8", "surrogatepass")) <= MAX_PART_BYTES
@@ -90,11 +88,18 @@ def _is_safe(part: str) -> bool:
     )
 
 
+def _is_plain(part: str, max_bytes: int) -> bool:
+    """Tell what is safe at a glance, as nearly all parts are: 1 us instead of 20 or more."""
+    return len(part) <= max_bytes and _PLAIN_PART.fullmatch(part) is not None
+
+
 def make_part(text: str, *, max_bytes: int = _MAX_ID_BYTES) -> str:
     """Make one safe part of a key from any text; a changed one ends in "~" and 8 hex digits.
 
     So does one that looks like a changed one: else an id could be chosen to meet another's files.
     """
+    if _is_plain(text, max_bytes) and not _HASHED_PART.search(text):
+        return text
     visible = "".join(
         character for character in text if unicodedata.category(character) not in _INVISIBLE
     )

@@ -1,10 +1,10 @@
 """Makes an index from the sidecars of one destination: no provider and no config is needed.
 
 What cannot be read is named and left alone; the rest of the archive is not held up by it.
-Sidecars are read, checked and made into rows on some threads, then written in the order in which
-they are listed, a batch a transaction: memory stays flat however many there are. Nothing is read
-while a batch is written: on the local disk that is faster, as SQLite would wait for the
-interpreter's lock after every row.
+Sidecars are read, checked and made into rows on some threads, and written in the order in which
+they are listed, a batch a transaction: memory stays flat however many there are. While a batch is
+written the next one is read, on another core: SQLite takes hundreds of rows in a statement, and
+needs the interpreter's lock only between two of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -29,9 +29,8 @@ from archiver.model import Digest, Receipt, State, Status
 from archiver.states import MISSING_EVENTS, Event
 from archiver.storage.base import Destination, read_whole
 
-READERS = 16
-BATCH = 512
-CHUNK = BATCH // READERS
+BATCH = 1024
+CHUNK = 64
 MAX_SHOWN_BROKEN = 100
 MAX_FAILURES = 5
 
@@ -77,24 +76,38 @@ def rebuild(
     Raises ArchiveMissing, with the right place, when the archive's root is another one.
     """
     writer = _Writer(index, destination.name, is_rescue, on_frozen)
-    now = clock()
+    with index.filling():
+        for batch, read in _read_all(destination, clock()):
+            writer.take_over(batch, read)
+            refuse_other_root(destination, writer.last_displaced, writer.report.placed)
+            on_progress(writer.report)
+    return writer.report
+
+
+def _read_all(
+    destination: Destination, now: datetime
+) -> Iterator[tuple[list[str], list[Adoptable | Exception]]]:
+    """Read all sidecars, a batch at a time; the next one while this one is written."""
 
     def read(some: Sequence[str]) -> list[Adoptable | Exception]:
         return [_read_adoptable(destination, key, now) for key in some]
 
-    with open_pool(READERS, "rebuild") as readers:
+    with open_pool(destination.capabilities.small_reads, "rebuild") as readers:
         try:
             found = _sidecar_keys(destination)
-            while batch := list(islice(found, BATCH)):
+            batch: list[str] = []
+            reads: list[Future[list[Adoptable | Exception]]] = []
+            while True:
+                whole = [one for chunk in reads for one in chunk.result()]
+                before, batch = batch, list(islice(found, BATCH))
                 chunks = [batch[at : at + CHUNK] for at in range(0, len(batch), CHUNK)]
                 reads = [readers.submit(read, chunk) for chunk in chunks]
-                wait(reads)
-                writer.take_over(batch, [one for chunk in reads for one in chunk.result()])
-                refuse_other_root(destination, writer.last_displaced, writer.report.placed)
-                on_progress(writer.report)
+                if before:
+                    yield before, whole
+                if not batch:
+                    return
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
-    return writer.report
 
 
 def _read_adoptable(destination: Destination, key: str, now: datetime) -> Adoptable | Exception:

@@ -1,26 +1,33 @@
 """Takes generations over from their sidecars: how an index is made anew (promise 2).
 
-Plain SQL with a fixed text for each statement, as SQLite compiles each only once so: an archive
-has a million sidecars, and each of them is some ten rows.
+An archive has a million sidecars, and each of them is some ten rows. So those that nothing is known
+of yet, which is nearly all, are written many in a statement, and what triggers would do for each
+row is done once for all of them (`gathered`).
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from archiver import keys
+from archiver.index import statements
 from archiver.index.captured import Captured
 from archiver.index.database import Index
+from archiver.index.gathered import gathered
 from archiver.index.rows import generation_row, stamp, stamp_or_none
-from archiver.index.words import add_new_words, words_at_once
 from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State, Status
 from archiver.states import ASSETS, DUE_STATES, GENERATIONS, MISSING_EVENTS, Event, after
 
-_GENERATION = (
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_FACTS = (
     "account",
     "id",
     "provider",
@@ -35,18 +42,7 @@ _GENERATION = (
     "expires_at",
     "details",
 )
-_STANDING = (
-    "state",
-    "is_secured",
-    "reason",
-    "stem",
-    "stem_folded",
-    "deadline_at",
-    "archived_at",
-    "next_try_at",
-)
 _ASSET = (
-    "generation",
     "key",
     "position",
     "role",
@@ -67,50 +63,24 @@ _ASSET = (
     "http_status",
     "failed_at",
 )
-_COPY = (
-    "generation",
-    "key",
-    "destination",
-    "path",
-    "size_bytes",
-    "sha256",
-    "stored_at",
-    "verified",
-    "etag",
-    "version_id",
-)
-
-
-def _insertion(table: str, columns: tuple[str, ...], more: str = "") -> str:
-    marks = ", ".join(f":{column}" for column in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {more}".rstrip()
-
-
-_INSERT_GENERATION = _insertion("generations", _GENERATION + _STANDING)
-_UPDATE_WORDS = (
-    f"UPDATE generations SET {', '.join(f'{column} = :{column}' for column in _GENERATION)}"
-    " WHERE number = :number"
-)
-_INSERT_ASSET = _insertion("assets", _ASSET)
-_PUT_ASSET = _insertion(
-    "assets",
-    _ASSET,
-    "ON CONFLICT (generation, key) DO UPDATE SET "
+_NO_ASSET: dict[str, object] = dict.fromkeys(_ASSET)
+_KEPT_OF_ASSET = ("position", "role", "ordinal", "link_is_whole")
+_PUT_ASSET = (
+    f"INSERT INTO assets (generation, {', '.join(_ASSET)})"
+    f" VALUES (:generation, {', '.join(f':{column}' for column in _ASSET)})"
+    " ON CONFLICT (generation, key) DO UPDATE SET "
     + ", ".join(
-        f"{column} = excluded.{column}"
-        for column in _ASSET
-        if column not in ("generation", "key", "position", "role", "ordinal", "link_is_whole")
-    ),
+        f"{column} = excluded.{column}" for column in _ASSET[1:] if column not in _KEPT_OF_ASSET
+    )
 )
 _END = (
     "UPDATE generations SET state = ?, is_secured = ?, reason = ?, archived_at = ?,"
     " next_try_at = ? WHERE number = ?"
 )
-_PUT_COPY = _insertion(
-    "copies",
-    _COPY,
-    "ON CONFLICT (generation, key, destination) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in _COPY[3:]),
+_KNOWN = (
+    "SELECT g.account, g.id FROM json_each(?) AS wanted CROSS JOIN generations AS g"
+    " ON g.account = json_extract(wanted.value, '$[0]')"
+    " AND g.id = json_extract(wanted.value, '$[1]')"
 )
 
 _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError)
@@ -159,17 +129,49 @@ def adopt_all(index: Index, many: Sequence[Adoptable]) -> list[tuple[Adoptable, 
     parts would add half to the time of all others.
     """
     try:
-        with index.transaction() as database, words_at_once(database.conn):
-            for one in many:
-                _adopt(database.conn, one)
+        with index.transaction() as db:
+            new, others = _part(db, many)
+            if new:
+                with gathered(db.conn) as last:
+                    _insert(db, last, new)
+            for one in others:
+                _adopt(db, one)
     except _REFUSALS:
         return _adopt_each(index, many)
     return []
 
 
+def _part(db: Database, many: Sequence[Adoptable]) -> tuple[list[Adoptable], list[Adoptable]]:
+    """Part what the index does not know yet from all else, which has to be compared."""
+    wanted = json.dumps([[one.generation.account, one.generation.id] for one in many])
+    known = set(db.conn.execute(_KNOWN, (wanted,)))
+    new: list[Adoptable] = []
+    others: list[Adoptable] = []
+    for one in many:
+        identity = (one.generation.account, one.generation.id)
+        (others if identity in known else new).append(one)
+        known.add(identity)
+    return new, others
+
+
+def _insert(db: Database, last: int, new: Sequence[Adoptable]) -> None:
+    """Write generations that are not known, under the numbers after the last one."""
+    numbered = list(enumerate(new, last + 1))
+    statements.insert(db, "generations", ({"number": at, **one.row} for at, one in numbered))
+    statements.insert(
+        db, "assets", ({"generation": at, **row} for at, one in numbered for row in one.assets)
+    )
+    _put_copies(db, numbered)
+
+
+def _put_copies(db: Database, numbered: Iterable[tuple[int, Adoptable]]) -> None:
+    rows = ({"generation": at, **row} for at, one in numbered for row in one.copies)
+    statements.upsert(db, "copies", ("generation", "key", "destination"), rows)
+
+
 def _adopt_each(index: Index, many: Sequence[Adoptable]) -> list[tuple[Adoptable, Exception]]:
     refused: list[tuple[Adoptable, Exception]] = []
-    with index.transaction() as database, words_at_once(database.conn):
+    with index.transaction():
         for one in many:
             try:
                 adopt(index, one)
@@ -184,69 +186,63 @@ def adopt(index: Index, one: Adoptable) -> None:
     Called again for another destination's sidecar of the same generation it adds what that one
     knows more: a file that one destination holds is not missing because another lacks it.
     """
-    with index.transaction() as database:
-        _adopt(database.conn, one)
+    with index.transaction() as db:
+        _adopt(db, one)
 
 
-def _adopt(db: sqlite3.Connection, one: Adoptable) -> None:
-    known = db.execute(
+def _adopt(db: Database, one: Adoptable) -> None:
+    known = db.conn.execute(
         "SELECT number, stem FROM generations WHERE account = :account AND id = :id", one.row
     ).fetchone()
     if known is None:
-        number = db.execute(_INSERT_GENERATION, one.row).lastrowid
-        db.executemany(_INSERT_ASSET, _numbered(one.assets, number))
+        [last] = db.conn.execute("SELECT COALESCE(MAX(number), 0) FROM generations").fetchone()
+        _insert(db, last, [one])
     elif known[1] != one.stem:
         raise ValueError(f"{one.generation.id} has another sidecar already, at {known[1]}")
     else:
-        number = known[0]
-        add_new_words(db)
-        _add_more(db, number, one)
-    db.executemany(_PUT_COPY, _numbered(one.copies, number))
+        _add_more(db, known[0], one)
+        _put_copies(db, [(known[0], one)])
 
 
 def take_words(index: Index, number: int, generation: Generation, archived_at: datetime) -> None:
     """Let a generation be what its sidecar says: its facts, and when it was archived."""
-    with index.transaction() as database:
-        row = {**generation_row(generation), "number": number}
-        database.conn.execute(_UPDATE_WORDS, row)
-        database.conn.execute(
-            "UPDATE generations SET archived_at = ? WHERE number = ?", (stamp(archived_at), number)
-        )
-
-
-def _numbered(rows: list[dict[str, object]], number: int | None) -> list[dict[str, object]]:
-    return [{**row, "generation": number} for row in rows]
+    with index.transaction() as db:
+        row = {**generation_row(generation), "archived_at": stamp(archived_at)}
+        statements.update(db, "generations", ["number"], [{"number": number, **row}])
 
 
 def _entries(captured: Captured) -> tuple[Media | Missing, ...]:
     return (*captured.media, *captured.missing)
 
 
-def _add_more(db: sqlite3.Connection, number: int, one: Adoptable) -> None:
+def _add_more(db: Database, number: int, one: Adoptable) -> None:
     """Add a further sidecar's files to a known generation, and judge its state anew.
 
     What was committed tells more than a listing: its words replace those of a pending row, and of
     one that was in progress. So do those of a sidecar that names a file which was not kept yet.
     """
-    [before] = db.execute("SELECT state FROM generations WHERE number = ?", (number,)).fetchone()
-    states, ordinals = _known_assets(db, number)
+    [before] = db.conn.execute(
+        "SELECT state FROM generations WHERE number = ?", (number,)
+    ).fetchone()
+    states, ordinals = _known_assets(db.conn, number)
     is_ended = one.generation.status is not Status.IN_PROGRESS
     tells_more = any(states.get(media.key) is not State.ARCHIVED for media in one.captured.media)
     if before in (State.PENDING, State.IN_PROGRESS) or (is_ended and tells_more):
-        db.execute(_UPDATE_WORDS, {**one.row, "number": number})
+        facts = {name: one.row[name] for name in _FACTS}
+        statements.update(db, "generations", ["number"], [{"number": number, **facts}])
     for entry in _entries(one.captured):
         known = states.get(entry.key)
         if known is None or (isinstance(entry, Media) and known is not State.ARCHIVED):
             row = _asset_row(entry, known)
             place = {"generation": number, "position": len(states)}
             ordinal = _next_ordinal(one.stem, entry, ordinals)
-            db.execute(_PUT_ASSET, {**row, **place, "ordinal": ordinal})
+            db.conn.execute(_PUT_ASSET, {**row, **place, "ordinal": ordinal})
             states[entry.key] = State(str(row["state"]))
     is_whole = set(states.values()) <= {State.ARCHIVED, State.EXCLUDED}
     if is_whole or before == State.IN_PROGRESS:
         event = one.captured.event if before == State.IN_PROGRESS else Event.SECURED
         state = after(GENERATIONS, State(before), event)
-        db.execute(
+        db.conn.execute(
             _END,
             (
                 state.value,
@@ -283,10 +279,9 @@ def _next_ordinal(stem: str, entry: Media | Missing, ordinals: Counter[Role]) ->
 
 
 def _asset_row(entry: Media | Missing, before: State | None) -> dict[str, object]:
-    row: dict[str, object] = dict.fromkeys(_ASSET)
     before = before or after(ASSETS, None, Event.LISTED)
-    row |= {"key": entry.key, "role": entry.role.value, "link_is_whole": 0}
-    return row | (_media(entry, before) if isinstance(entry, Media) else _missing(entry, before))
+    row = _media(entry, before) if isinstance(entry, Media) else _missing(entry, before)
+    return {**_NO_ASSET, "key": entry.key, "role": entry.role.value, "link_is_whole": 0, **row}
 
 
 def _media(media: Media, before: State) -> dict[str, object]:

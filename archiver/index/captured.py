@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archiver import keys
 from archiver.index import statements
@@ -75,78 +75,126 @@ def record_all(
     One that cannot be written takes back only its own part, and its error stands in its place;
     raises sqlite3.Error when none can be.
     """
-    ends: list[State | Exception] = []
     with index.transaction():
-        for number, captured in tries:
-            try:
-                with index.transaction() as db:
-                    ends.append(_record(db, number, captured, now))
-            except sqlite3.Error:
-                raise
-            except Exception as error:
-                ends.append(error)
-    return ends
+        try:
+            return _record_together(index, tries, now)
+        except sqlite3.Error:
+            raise
+        except Exception:  # in which of them is found out by writing each alone
+            return [_record_alone(index, one, now) for one in tries]
 
 
-def _record(db: Database, number: int, captured: Captured, now: datetime) -> State:
-    states = _asset_states(db, number)
-    for media in captured.media:
-        _record_media(db, number, media, states[media.key])
-    for missing in captured.missing:
-        _record_missing(db, number, missing, states[missing.key])
-    _record_receipts(db, number, captured.receipts, proven_at=None, fault=None)
-    row = next(db.query("SELECT state, fingerprint FROM generations WHERE number = ?", [number]))
-    state = after(GENERATIONS, State(row["state"]), captured.event)
-    _end_try(db, number, captured, state)
-    is_other = captured.fingerprint not in (row["fingerprint"], None)
-    is_other = is_other or _has_pending(db, number)
-    if state in (State.ARCHIVED, State.LOST) and is_other:
-        changed = after(GENERATIONS, state, Event.CHANGED)
-        again = {"state": changed, "next_try_at": stamp(now), "is_secured": 0}
-        statements.update(db, "generations", {"number": number}, again)
+def _record_alone(index: Index, one: tuple[int, Captured], now: datetime) -> State | Exception:
+    try:
+        [state] = _record_together(index, [one], now)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        return error
     return state
 
 
-def _end_try(db: Database, number: int, captured: Captured, state: State) -> None:
-    next_try_at = None if state in RESTING_STATES else captured.next_try_at
-    db.execute(
-        "UPDATE generations SET state = :state, reason = :reason, next_try_at = :next_try_at,"
-        " archived_at = COALESCE(:archived_at, archived_at),"
-        " attempts = CASE WHEN :next_try_at IS NULL THEN 0 ELSE attempts + 1 END,"
-        " misses = :misses, is_secured = :is_secured,"
-        " may_be_committed = CASE WHEN :state = 'failed' THEN may_be_committed ELSE 0 END"
-        " WHERE number = :number",
-        {
-            "number": number,
+def _record_together(
+    index: Index, tries: Sequence[tuple[int, Captured]], now: datetime
+) -> list[State | Exception]:
+    with index.transaction() as db:
+        before = _load(db, [number for number, _ in tries])
+        ends = [_End.of(before[number], captured, now) for number, captured in tries]
+        _record_assets(db, tries, before)
+        _record_receipts(db, tries)
+        statements.update(db, "generations", ["number"], [end.row for end in ends])
+    return [end.state for end in ends]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """What the index says of a generation, and of its assets by their keys, before a try."""
+
+    generation: Mapping[str, Any]
+    assets: Mapping[str, State]
+
+
+def _load(db: Database, numbers: Sequence[int]) -> dict[int, _Before]:
+    wanted = [json.dumps(numbers)]
+    assets: dict[int, dict[str, State]] = {number: {} for number in numbers}
+    for number, key, state in db.conn.execute(
+        "SELECT generation, key, state FROM assets"
+        " WHERE generation IN (SELECT value FROM json_each(?))",
+        wanted,
+    ):
+        assets[number][key] = State(state)
+    rows = db.query(
+        "SELECT number, state, fingerprint, attempts, archived_at, may_be_committed"
+        " FROM generations WHERE number IN (SELECT value FROM json_each(?))",
+        wanted,
+    )
+    return {
+        row["number"]: _Before(generation=row, assets=assets[row["number"]]) for row in list(rows)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What a try leads to: the state that is told, and the row that is written."""
+
+    state: State
+    row: Mapping[str, object]
+
+    @classmethod
+    def of(cls, before: _Before, captured: Captured, now: datetime) -> _End:
+        """Judge a try. What changed while it went on is due again at once."""
+        old = before.generation
+        state = after(GENERATIONS, State(old["state"]), captured.event)
+        assets = _states_after(before, captured)
+        is_secured = state is State.ARCHIVED or (bool(assets) and not assets & DUE_STATES)
+        next_try_at = None if state in RESTING_STATES else captured.next_try_at
+        row: dict[str, object] = {
+            "number": old["number"],
             "state": state.value,
             "reason": captured.reason,
             "next_try_at": stamp_or_none(next_try_at),
-            "archived_at": stamp_or_none(captured.archived_at),
+            "archived_at": stamp_or_none(captured.archived_at) or old["archived_at"],
+            "attempts": 0 if next_try_at is None else old["attempts"] + 1,
             "misses": captured.misses,
-            "is_secured": int(_is_secured(db, number, state)),
-        },
-    )
+            "is_secured": int(is_secured),
+            "may_be_committed": old["may_be_committed"] if state is State.FAILED else 0,
+        }
+        is_other = captured.fingerprint not in (old["fingerprint"], None)
+        if state in (State.ARCHIVED, State.LOST) and (is_other or State.PENDING in assets):
+            again = after(GENERATIONS, state, Event.CHANGED)
+            row.update(state=again.value, next_try_at=stamp(now), is_secured=0)
+        return cls(state, row)
 
 
-def _asset_states(db: Database, number: int) -> dict[str, State]:
-    rows = db.conn.execute("SELECT key, state FROM assets WHERE generation = ?", [number])
-    return {key: State(state) for key, state in rows}
+def _states_after(before: _Before, captured: Captured) -> set[State]:
+    states = dict(before.assets)
+    states.update((one.key, _secured(states[one.key])) for one in captured.media)
+    states.update((one.key, _missed(states[one.key], one)) for one in captured.missing)
+    return set(states.values())
 
 
-def _is_secured(db: Database, number: int, state: State) -> bool:
-    """Whether nothing has to be fetched any more: what is missing is a copy, or a sidecar."""
-    states = set(_asset_states(db, number).values())
-    return state is State.ARCHIVED or (bool(states) and not states & DUE_STATES)
+def _secured(state: State) -> State:
+    return after(ASSETS, state, Event.SECURED)
 
 
-def _has_pending(db: Database, number: int) -> bool:
-    return State.PENDING in _asset_states(db, number).values()
+def _missed(state: State, missing: Missing) -> State:
+    return after(ASSETS, state, MISSING_EVENTS[missing.state])
 
 
 def suspect_all(index: Index) -> None:
     """After a run that died: whatever is due may be committed already (see `Known`)."""
     with index.transaction() as db:
         db.execute("UPDATE generations SET may_be_committed = 1 WHERE next_try_at IS NOT NULL")
+
+
+def suspect(index: Index, number: int) -> None:
+    """Likewise of one that is due, and captured outside of a run: a kill would leave no word."""
+    with index.transaction() as db:
+        db.execute(
+            "UPDATE generations SET may_be_committed = 1"
+            " WHERE number = ? AND next_try_at IS NOT NULL",
+            [number],
+        )
 
 
 def complete_everywhere(index: Index, destinations: Collection[str], now: datetime) -> None:
@@ -176,66 +224,72 @@ def retry_all(index: Index, now: datetime) -> None:
         db.execute("UPDATE generations SET ask_at = NULL WHERE ask_at IS NOT NULL")
 
 
-def _record_media(db: Database, number: int, media: Media, before: State) -> None:
-    statements.update(
-        db,
-        "assets",
-        {"generation": number, "key": media.key},
-        {
-            "state": after(ASSETS, before, Event.SECURED).value,
-            "kind": media.kind.value,
-            "path": media.path,
-            "path_folded": keys.fold(media.path),
-            "original_name": media.original_name,
-            "media_type": media.media_type,
-            "size_bytes": media.digest.size_bytes,
-            "sha256": media.digest.sha256,
-            "source_url": media.source_url,
-            "source_etag": media.source_etag,
-            "fetched_at": stamp(media.fetched_at),
-            "reason": None,
-            "http_status": None,
-            "failed_at": None,
-        },
-    )
-
-
-def _record_missing(db: Database, number: int, missing: Missing, before: State) -> None:
-    statements.update(
-        db,
-        "assets",
-        {"generation": number, "key": missing.key},
-        {
-            "state": after(ASSETS, before, MISSING_EVENTS[missing.state]).value,
-            "reason": missing.reason,
-            "http_status": missing.http_status,
-            "failed_at": stamp(missing.at),
-        },
-    )
-
-
-def _record_receipts(
-    db: Database, number: int, receipts: Sequence[tuple[str, Receipt]], **now: None
+def _record_assets(
+    db: Database, tries: Sequence[tuple[int, Captured]], before: Mapping[int, _Before]
 ) -> None:
-    """Write receipts; `now` resets what was known of the copies, where new files replaced them."""
-    statements.upsert(
-        db,
-        "copies",
-        ("generation", "key", "destination"),
-        (
-            {
-                "generation": number,
-                "key": key,
-                "destination": receipt.destination,
-                "path": receipt.key,
-                "size_bytes": receipt.digest.size_bytes,
-                "sha256": receipt.digest.sha256,
-                "stored_at": stamp(receipt.stored_at),
-                "verified": receipt.verified,
-                "etag": receipt.etag,
-                "version_id": receipt.version_id,
-                **now,
-            }
-            for key, receipt in receipts
-        ),
+    """Write what came, then what did not."""
+    came = (
+        {"generation": number, **_media_row(media, before[number].assets[media.key])}
+        for number, captured in tries
+        for media in captured.media
     )
+    statements.update(db, "assets", ["generation", "key"], came)
+    lacking = (
+        {"generation": number, **_missing_row(missing, before[number].assets[missing.key])}
+        for number, captured in tries
+        for missing in captured.missing
+    )
+    statements.update(db, "assets", ["generation", "key"], lacking)
+
+
+def _media_row(media: Media, before: State) -> dict[str, object]:
+    return {
+        "key": media.key,
+        "state": _secured(before).value,
+        "kind": media.kind.value,
+        "path": media.path,
+        "path_folded": keys.fold(media.path),
+        "original_name": media.original_name,
+        "media_type": media.media_type,
+        "size_bytes": media.digest.size_bytes,
+        "sha256": media.digest.sha256,
+        "source_url": media.source_url,
+        "source_etag": media.source_etag,
+        "fetched_at": stamp(media.fetched_at),
+        "reason": None,
+        "http_status": None,
+        "failed_at": None,
+    }
+
+
+def _missing_row(missing: Missing, before: State) -> dict[str, object]:
+    return {
+        "key": missing.key,
+        "state": _missed(before, missing).value,
+        "reason": missing.reason,
+        "http_status": missing.http_status,
+        "failed_at": stamp(missing.at),
+    }
+
+
+def _record_receipts(db: Database, tries: Sequence[tuple[int, Captured]]) -> None:
+    """Write receipts, and forget what was known of the copies that new files replaced."""
+    rows = (
+        {
+            "generation": number,
+            "key": key,
+            "destination": receipt.destination,
+            "path": receipt.key,
+            "size_bytes": receipt.digest.size_bytes,
+            "sha256": receipt.digest.sha256,
+            "stored_at": stamp(receipt.stored_at),
+            "verified": receipt.verified,
+            "etag": receipt.etag,
+            "version_id": receipt.version_id,
+            "proven_at": None,
+            "fault": None,
+        }
+        for number, captured in tries
+        for key, receipt in captured.receipts
+    )
+    statements.upsert(db, "copies", ("generation", "key", "destination"), rows)

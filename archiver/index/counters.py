@@ -17,6 +17,8 @@ FAILED = "failed"
 ACCOUNT_ERRORS = "account_errors"
 MEDIA_REQUESTS = "media_requests"
 VERIFY_FAILURES = "verify_failures"
+WEBHOOKS = "webhooks"
+HINTS = "hints"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,20 +7,26 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from archiver.errors import ArchiveMissing, IndexUnavailable
 from archiver.index.migrations import STEPS, Step
 from archiver.index.rows import stamp, unstamp
 from archiver.index.upgrade import done_steps, refuse_unknown, upgrade
+from archiver.index.writing import LightDatabase
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 FILE_NAME = "index.sqlite"
 BUSY_TIMEOUT_SECONDS = 30.0
+READER_CACHE_KIB = 512
+CACHE_KIB, FILLING_CACHE_KIB = 2000, 16_000
+LOG_PAGES, FILLING_LOG_PAGES = 1000, 16_000
+"""SQLite's own first; then what a rebuild takes: 64 MB of log on the disk."""
+"""Of each thread: memory is to stay flat, and the system keeps the file's pages anyway."""
 _PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -48,29 +54,41 @@ class Index:
         steps: Sequence[Step] = STEPS,
         make_reader: Callable[[], sqlite3.Connection] | None = None,
     ) -> None:
-        """`make_reader` opens a second connection to the same file, where there can be one."""
+        """`make_reader` opens another connection to the same file, where there can be one."""
         self._lock = threading.RLock()
-        self._reading = threading.Lock()
+        self._home, self._writer = threading.get_ident(), 0
+        self._own = threading.local()
+        self._readers: list[_Reader] = []
         self._steps = steps
         self._steps_done: list[str] | None = None
         self._connection = connection
         self._make_reader = make_reader
         self._has_scratch = False
 
-    @cached_property
-    def _reader(self) -> sqlite3.Connection:
-        """A connection for those who would have to wait for a commit; it never writes."""
-        assert self._make_reader is not None, "without it all reads use the one connection"
-        connection = self._make_reader()
-        connection.execute("PRAGMA query_only = ON")
-        return connection
+    def _reader(self) -> _Reader:
+        """Give this thread its own connection, to read beside whoever writes."""
+        reader: _Reader | None = getattr(self._own, "reader", None)
+        if reader is None:
+            assert self._make_reader is not None, "without it all reads use the one connection"
+            reader = self._own.reader = _Reader(self._make_reader())
+            self._readers.append(reader)
+        return reader
+
+    def _may_use_writer(self) -> bool:
+        """Take the lock of the writing connection, if this read belongs there; tells whether.
+
+        It does inside a transaction, and where there is no other one. The thread that opened the
+        index uses it as well while it is free: most commands have only that thread.
+        """
+        is_only = self._make_reader is None or self._has_scratch
+        if not is_only and threading.get_ident() not in (self._writer, self._home):
+            return False
+        return self._lock.acquire(blocking=is_only)
 
     @cached_property
     def _db(self) -> Database:
-        """What is written with; who only reads does not wait until it is loaded."""
-        from archiver.index.writing import UpsertingDatabase
-
-        return UpsertingDatabase(self._connection, execute_plugins=False)
+        """What is written with."""
+        return cast("Database", LightDatabase(self._connection))
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
@@ -84,6 +102,7 @@ class Index:
                 yield from self._part()
                 return
             connection.execute("BEGIN IMMEDIATE")
+            self._writer = threading.get_ident()
             try:
                 self._refuse_newer()
                 yield db
@@ -91,6 +110,8 @@ class Index:
             except BaseException:
                 connection.rollback()
                 raise
+            finally:
+                self._writer = 0
 
     @contextmanager
     def scratch(self) -> Iterator[Database]:
@@ -104,6 +125,21 @@ class Index:
             except BaseException:
                 connection.rollback()
                 raise
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Take more memory, and more room for the log, while thousands of rows are written at once.
+
+        A page that does not fit is written before its time, and one that changes again after each
+        time that the log was brought home (a checkpoint) is written as often.
+        """
+        with self._lock:
+            _give_room(self._connection, FILLING_CACHE_KIB, FILLING_LOG_PAGES)
+        try:
+            yield
+        finally:
+            with self._lock:
+                _give_room(self._connection, CACHE_KIB, LOG_PAGES)
 
     def _part(self) -> Iterator[Database]:
         """A part that is taken back alone; parts in parts may share the name."""
@@ -152,12 +188,10 @@ class Index:
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
         """Read all rows of a query as mappings.
 
-        Who would have to wait for another thread's commit reads beside it, what is committed.
+        Nobody waits for another thread's commit: what is read is what was committed.
         """
-        is_ours = self._lock.acquire(blocking=self._make_reader is None or self._has_scratch)
-        if not is_ours:
-            with self._reading:
-                return _rows(self._reader, sql, values)
+        if not self._may_use_writer():
+            return self._reader().rows(sql, values)
         try:
             return _rows(self._connection, sql, values)
         finally:
@@ -184,9 +218,27 @@ class Index:
 
     def close(self) -> None:
         """Close the file. MAY be called twice."""
-        with self._reading, self._lock:
-            if "_reader" in self.__dict__:
-                self._reader.close()
+        for reader in self._readers:
+            reader.close()
+        with self._lock:
+            self._connection.close()
+
+
+class _Reader:
+    """The connection of one thread; its lock is for whoever closes it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._lock = threading.Lock()
+        self._connection = connection
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+
+    def rows(self, sql: str, values: Mapping[str, object] | None) -> list[Row]:
+        with self._lock:
+            return _rows(self._connection, sql, values)
+
+    def close(self) -> None:
+        with self._lock:
             self._connection.close()
 
 
@@ -203,11 +255,18 @@ def index_path(state_dir: Path) -> Path:
     return state_dir / FILE_NAME
 
 
-def open_index(state_dir: Path, *, create: bool = False, steps: Sequence[Step] = STEPS) -> Index:
+def open_index(
+    state_dir: Path,
+    *,
+    create: bool = False,
+    steps: Sequence[Step] = STEPS,
+    busy_seconds: float = BUSY_TIMEOUT_SECONDS,
+) -> Index:
     """Open the index of a state directory, brought to the newest schema.
 
     Raises ArchiveMissing when there is none and `create` is not set, or when the file there
-    is no index or a damaged one. `steps` are those that this version of the program knows.
+    is no index or a damaged one. `steps` are those that this version of the program knows. While
+    others write it waits for `busy_seconds`, then gives up.
     """
     path = index_path(state_dir)
     if not create and not path.exists():
@@ -216,7 +275,7 @@ def open_index(state_dir: Path, *, create: bool = False, steps: Sequence[Step] =
             "destination with `archiver rebuild --from NAME`"
         )
     with index_errors(state_dir):
-        return _open(path, steps)
+        return _open(path, steps, busy_seconds)
 
 
 @contextmanager
@@ -286,9 +345,14 @@ def open_temporary_index() -> Index:
     return _open("")
 
 
-def _open(path: Path | str, steps: Sequence[Step] = STEPS) -> Index:
-    connection = _connect(path)
-    index = Index(connection, steps, (lambda: _connect(path)) if path else None)
+def _open(
+    path: Path | str,
+    steps: Sequence[Step] = STEPS,
+    busy_seconds: float = BUSY_TIMEOUT_SECONDS,
+) -> Index:
+    connect = partial(_connect, path, busy_seconds)
+    connection = connect()
+    index = Index(connection, steps, connect if path else None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -300,12 +364,17 @@ def _open(path: Path | str, steps: Sequence[Step] = STEPS) -> Index:
     return index
 
 
-def _connect(path: Path | str) -> sqlite3.Connection:
+def _connect(path: Path | str, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
     )
     _add_functions(connection)
     return connection
+
+
+def _give_room(connection: sqlite3.Connection, cache_kib: int, log_pages: int) -> None:
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:

@@ -40,7 +40,7 @@ class Stray:
 
 def at_fault(index: Index, filters: Filters, destinations: Collection[str]) -> Iterator[int]:
     """Number the generations with a copy at fault at one of these destinations, page by page."""
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     after, left = 0, filters.limit
     while left is None or left > 0:
         rows = index.rows(

@@ -21,7 +21,7 @@ def lacking(
     index: Index, filters: Filters, targets: Collection[str], sources: Collection[str]
 ) -> Iterator[int]:
     """Number the generations of which a source holds what one of the targets lacks."""
-    where, values = _conditions(filters, targets, sources)
+    where, values = _conditions(index, filters, targets, sources)
     after, left = 0, filters.limit
     while left is None or left > 0:
         rows = index.rows(
@@ -45,7 +45,7 @@ def count_lacking(
     index: Index, filters: Filters, targets: Collection[str], sources: Collection[str]
 ) -> dict[str, tuple[int, int]]:
     """Count the files, and their bytes, that each target lacks."""
-    where, values = _conditions(filters, targets, sources)
+    where, values = _conditions(index, filters, targets, sources)
     rows = index.rows(
         "SELECT target, COUNT(*) AS files, SUM(size_bytes) AS bytes FROM ("
         "SELECT t.value AS target, MAX(s.size_bytes) AS size_bytes"
@@ -57,8 +57,8 @@ def count_lacking(
 
 
 def _conditions(
-    filters: Filters, targets: Collection[str], sources: Collection[str]
+    index: Index, filters: Filters, targets: Collection[str], sources: Collection[str]
 ) -> tuple[str, dict[str, object]]:
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     names = {"targets": json.dumps(sorted(targets)), "sources": json.dumps(sorted(sources))}
     return where, {**values, **names}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from archiver.index import statements
 from archiver.index.database import Index
 from archiver.index.rows import stamp, stamp_or_none, unstamp
 from archiver.model import State
@@ -119,36 +120,51 @@ def load_account(index: Index, account: str, provider: str) -> AccountRecord:
 def save_account(index: Index, record: AccountRecord) -> None:
     """Remember an account as it is now, but for its budget (`save_budget`)."""
     with index.transaction() as db:
-        db.table("accounts").upsert(
-            {
-                "account": record.account,
-                "provider": record.provider,
-                "walk_is_complete": int(record.walk_is_complete),
-                "last_walk_at": stamp_or_none(record.last_walk_at),
-                "last_sweep_at": stamp_or_none(record.last_sweep_at),
-                "last_success_at": stamp_or_none(record.last_success_at),
-                "last_error": record.last_error,
-                "last_exit_code": record.last_exit_code,
-                "first_tried_at": stamp_or_none(record.first_tried_at),
-                "shrunk_from": record.shrunk_from,
-                "too_late": record.too_late,
-                "too_late_from": stamp_or_none(record.too_late_from),
-                "provider_total": record.provider_total,
-                "usual_total": record.usual_total,
-                "walk_gaps": json.dumps(record.walk_gaps),
-                "unreadable": record.unreadable,
-                "unlisted": record.unlisted,
-            },
-            pk="account",
+        statements.upsert(
+            db,
+            "accounts",
+            ["account"],
+            [
+                {
+                    "account": record.account,
+                    "provider": record.provider,
+                    "walk_is_complete": int(record.walk_is_complete),
+                    "last_walk_at": stamp_or_none(record.last_walk_at),
+                    "last_sweep_at": stamp_or_none(record.last_sweep_at),
+                    "last_success_at": stamp_or_none(record.last_success_at),
+                    "last_error": record.last_error,
+                    "last_exit_code": record.last_exit_code,
+                    "first_tried_at": stamp_or_none(record.first_tried_at),
+                    "shrunk_from": record.shrunk_from,
+                    "too_late": record.too_late,
+                    "too_late_from": stamp_or_none(record.too_late_from),
+                    "provider_total": record.provider_total,
+                    "usual_total": record.usual_total,
+                    "walk_gaps": json.dumps(record.walk_gaps),
+                    "unreadable": record.unreadable,
+                    "unlisted": record.unlisted,
+                }
+            ],
+        )
+
+
+def expect_one_more(index: Index, account: str) -> None:
+    """Note that what a provider counts has grown by one that no walk met as new.
+
+    Else the next walk would take the growth for something that came out of its sight, and read
+    the whole history.
+    """
+    with index.transaction() as db:
+        db.execute(
+            "UPDATE accounts SET provider_total = provider_total + 1 WHERE account = ?", [account]
         )
 
 
 def save_forecast(index: Index, account: str, too_late: int, since: datetime | None) -> None:
     """Remember how many generations will come too late at the pace of the last runs."""
     with index.transaction() as db:
-        db.table("accounts").update(
-            account, {"too_late": too_late, "too_late_from": stamp_or_none(since)}
-        )
+        row = {"account": account, "too_late": too_late, "too_late_from": stamp_or_none(since)}
+        statements.update(db, "accounts", ["account"], [row])
 
 
 def save_budget(
@@ -160,15 +176,13 @@ def save_budget(
 ) -> None:
     """Remember what an account has spent of its request budget; also while a run goes on."""
     with index.transaction() as db:
-        db.table("accounts").upsert(
-            {
-                "account": account,
-                "provider": provider,
-                "requests_spent": json.dumps(requests_spent_at),
-                "paused_until": paused_until,
-            },
-            pk="account",
-        )
+        row = {
+            "account": account,
+            "provider": provider,
+            "requests_spent": json.dumps(requests_spent_at),
+            "paused_until": paused_until,
+        }
+        statements.upsert(db, "accounts", ["account"], [row])
 
 
 def provider_of(index: Index, account: str) -> str | None:
@@ -306,20 +320,22 @@ def start_run(index: Index, run_id: str, now: datetime) -> None:
     """Write that a run began."""
     with index.transaction() as db:
         moment = stamp(now)
-        db.table("runs").insert({"id": run_id, "started_at": moment, "alive_at": moment})
+        row = {"id": run_id, "started_at": moment, "alive_at": moment}
+        statements.insert(db, "runs", [row])
 
 
 def show_life(index: Index, run_id: str, now: datetime) -> None:
     """Write that a run goes on: who looks from outside cannot know its process."""
     with index.transaction() as db:
-        db.table("runs").update(run_id, {"alive_at": stamp(now)})
+        statements.update(db, "runs", ["id"], [{"id": run_id, "alive_at": stamp(now)}])
 
 
 def break_off(index: Index, run_id: str, exit_code: int, summary: Mapping[str, object]) -> None:
     """Write why a run did not come to its end; the next one still takes it for one that died."""
     told = json.dumps(summary, ensure_ascii=False)
     with index.transaction() as db:
-        db.table("runs").update(run_id, {"exit_code": exit_code, "summary": told})
+        row = {"id": run_id, "exit_code": exit_code, "summary": told}
+        statements.update(db, "runs", ["id"], [row])
 
 
 def end_run(
@@ -327,14 +343,13 @@ def end_run(
 ) -> None:
     """Write how a run ended."""
     with index.transaction() as db:
-        db.table("runs").update(
-            run_id,
-            {
-                "ended_at": stamp(now),
-                "exit_code": exit_code,
-                "summary": json.dumps(summary, ensure_ascii=False),
-            },
-        )
+        row = {
+            "id": run_id,
+            "ended_at": stamp(now),
+            "exit_code": exit_code,
+            "summary": json.dumps(summary, ensure_ascii=False),
+        }
+        statements.update(db, "runs", ["id"], [row])
 
 
 def same_archive(index: Index, destination: str, identity: str) -> str | None:
@@ -355,7 +370,8 @@ def cleaned_at(index: Index, destination: str) -> datetime | None:
 def remember_cleaning(index: Index, destination: str, now: datetime) -> None:
     """Remember that leftovers were looked for."""
     with index.transaction() as db:
-        db.table("destinations").update(destination, {"cleaned_at": stamp(now)})
+        row = {"name": destination, "cleaned_at": stamp(now)}
+        statements.update(db, "destinations", ["name"], [row])
 
 
 def archive_id(index: Index, destination: str) -> str | None:
@@ -367,9 +383,8 @@ def archive_id(index: Index, destination: str) -> str | None:
 def remember_archive(index: Index, destination: str, identity: str, now: datetime) -> None:
     """Remember which archive a destination holds."""
     with index.transaction() as db:
-        db.table("destinations").upsert(
-            {"name": destination, "archive_id": identity, "first_seen_at": stamp(now)}, pk="name"
-        )
+        row = {"name": destination, "archive_id": identity, "first_seen_at": stamp(now)}
+        statements.upsert(db, "destinations", ["name"], [row])
 
 
 def is_empty(index: Index) -> bool:

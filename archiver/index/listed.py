@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -51,11 +52,21 @@ def record_page(
     index: Index, page: Sequence[Listed], wanted_roles: frozenset[Role], now: datetime
 ) -> list[Seen]:
     """Write one page of a listing in one transaction; unchanged generations cost no write."""
+    entries = _without_repeats(page)
     with index.transaction() as db:
-        known = _known(db, page)
+        known = _known(db, entries)
+        new = [one for one in entries if one.generation.id not in known]
+        numbers = _insert(db, new, wanted_roles, now)
         return [
-            _record(db, listed, known.get(listed.generation.id), wanted_roles, now)
-            for listed in _without_repeats(page)
+            _renew(db, one, known[one.generation.id], wanted_roles, now)
+            if one.generation.id in known
+            else Seen(
+                number=numbers[one.generation.id],
+                generation=one.generation,
+                is_new=True,
+                state=_next_state(one, None),
+            )
+            for one in entries
         ]
 
 
@@ -71,7 +82,8 @@ def record_detail(
         columns = generation_row(generation)
         if columns["expires_at"] is not None:
             columns["deadline_at"] = columns["expires_at"]
-        statements.update(db, "generations", {"number": number}, {**columns, "misses": 0})
+        row = {"number": number, **columns, "misses": 0}
+        statements.update(db, "generations", ["number"], [row])
         _add_assets(db, number, generation.assets, wanted_roles, now)
 
 
@@ -158,24 +170,20 @@ def _known(db: Database, page: Sequence[Listed]) -> dict[str, Mapping[str, objec
     return {row["id"]: row for row in rows}
 
 
-def _record(
+def _renew(
     db: Database,
     listed: Listed,
-    known: Mapping[str, object] | None,
+    known: Mapping[str, object],
     wanted_roles: frozenset[Role],
     now: datetime,
 ) -> Seen:
     state = _next_state(listed, known)
-    if known is None:
-        number = _insert(db, listed, state, now)
-    else:
-        number = int(str(known["number"]))
-        if known["fingerprint"] == listed.fingerprint and known["state"] == state:
-            return Seen(number=number, generation=listed.generation, is_new=False, state=state)
+    number = int(str(known["number"]))
+    if known["fingerprint"] != listed.fingerprint or known["state"] != state:
         _update(db, known, listed, state, now)
-    if listed.assets is not None:
-        _add_assets(db, number, listed.assets, wanted_roles, now)
-    return Seen(number=number, generation=listed.generation, is_new=known is None, state=state)
+        if listed.assets is not None:
+            _add_assets(db, number, listed.assets, wanted_roles, now)
+    return Seen(number=number, generation=listed.generation, is_new=False, state=state)
 
 
 def _next_state(listed: Listed, known: Mapping[str, object] | None) -> State:
@@ -193,19 +201,37 @@ def _event_of(listed: Listed, known: Mapping[str, object] | None) -> Event:
     return Event.LISTED if is_same else Event.CHANGED
 
 
-def _insert(db: Database, listed: Listed, state: State, now: datetime) -> int:
-    stem = free_stem(db, listed.stem, listed.generation)
-    columns = {
-        **generation_row(listed.generation),
-        **_standing(listed, state, now),
-        "deadline_at": stamp_or_none(listed.deadline_at),
-        "link_expires_at": stamp_or_none(listed.link_expires_at),
-        "fingerprint": listed.fingerprint,
-        "stem": stem,
-        "stem_folded": keys.fold(stem),
-        "listed_at": stamp(now),
-    }
-    return statements.insert(db, "generations", columns)
+def _insert(
+    db: Database, new: Sequence[Listed], wanted_roles: frozenset[Role], now: datetime
+) -> dict[str, int]:
+    """Write generations that were never listed, with their assets; gives their numbers by id."""
+    stems = _free_stems(db, new)
+    first = db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM generations").fetchone()[0]
+    numbers = {one.generation.id: first + place for place, one in enumerate(new)}
+    rows = [
+        {
+            "number": numbers[listed.generation.id],
+            **generation_row(listed.generation),
+            **_standing(listed, _next_state(listed, None), now),
+            "deadline_at": stamp_or_none(listed.deadline_at),
+            "link_expires_at": stamp_or_none(listed.link_expires_at),
+            "fingerprint": listed.fingerprint,
+            "stem": stem,
+            "stem_folded": keys.fold(stem),
+            "listed_at": stamp(now),
+        }
+        for listed, stem in zip(new, stems, strict=True)
+    ]
+    statements.insert(db, "generations", rows)
+    assets = (
+        row
+        for listed in new
+        for row in _new_assets(
+            numbers[listed.generation.id], listed.assets or (), wanted_roles, now
+        )
+    )
+    statements.insert(db, "assets", assets)
+    return numbers
 
 
 def _update(
@@ -225,7 +251,7 @@ def _update(
         details = json.loads(str(told.pop("details")))
         columns.update({name: value for name, value in told.items() if value is not None})
         columns["details"] = _merged(db, number, details)
-    statements.update(db, "generations", {"number": number}, columns)
+    statements.update(db, "generations", ["number"], [{"number": number, **columns}])
 
 
 def _standing(listed: Listed, state: State, now: datetime) -> dict[str, object]:
@@ -247,12 +273,20 @@ def _merged(db: Database, number: int, details: dict[str, Any]) -> str:
     return json.dumps(details, ensure_ascii=False, sort_keys=True)
 
 
-def free_stem(db: Database, stem: str, generation: Generation) -> str:
-    """Return the stem, with a hash when another generation's differs only by case or form."""
-    taken = db.execute(
-        "SELECT 1 FROM generations WHERE stem_folded = ?", [keys.fold(stem)]
-    ).fetchone()
-    return keys.with_hash(stem, f"{generation.account}/{generation.id}") if taken else stem
+def _free_stems(db: Database, new: Sequence[Listed]) -> list[str]:
+    """Give each its stem, with a hash when another generation's differs only by case or form."""
+    folded = [keys.fold(one.stem) for one in new]
+    rows = db.execute(
+        "SELECT stem_folded FROM generations WHERE stem_folded IN (SELECT value FROM json_each(?))",
+        [json.dumps(folded)],
+    )
+    taken, stems = {row[0] for row in rows}, []
+    for one, fold in zip(new, folded, strict=True):
+        generation, is_taken = one.generation, fold in taken
+        hashed = keys.with_hash(one.stem, f"{generation.account}/{generation.id}")
+        stems.append(hashed if is_taken else one.stem)
+        taken.add(keys.fold(stems[-1]))
+    return stems
 
 
 def _add_assets(
@@ -262,34 +296,48 @@ def _add_assets(
     wanted_roles: frozenset[Role],
     now: datetime,
 ) -> None:
-    query = "SELECT key, state FROM assets WHERE generation = ?"
-    known = {row["key"]: row["state"] for row in db.query(query, [number])}
+    """Write what a generation is now said to have beside what is known; nothing is taken away."""
+    query = "SELECT key, state, role, ordinal FROM assets WHERE generation = ?"
+    known = {row["key"]: row for row in db.query(query, [number])}
     for position, asset in enumerate(assets):
-        columns = asset_row(asset, position)
-        if known.get(asset.key) == State.ARCHIVED:
-            columns = {"position": position}  # the rest says what was kept, and from where
-        if asset.key in known:
-            statements.update(db, "assets", {"generation": number, "key": asset.key}, columns)
+        if asset.key not in known:
             continue
+        columns = asset_row(asset, position)
+        if known[asset.key]["state"] == State.ARCHIVED:
+            # The rest says what was kept, and from where.
+            columns = {"key": asset.key, "position": position}
+        row = {"generation": number, **columns}
+        statements.update(db, "assets", ["generation", "key"], [row])
+    ordinals: Counter[str] = Counter()
+    for one in known.values():
+        ordinals[one["role"]] = max(ordinals[one["role"]], one["ordinal"])
+    new = _new_assets(number, assets, wanted_roles, now, known, ordinals)
+    statements.insert(db, "assets", new)
+
+
+def _new_assets(
+    number: int,
+    assets: Sequence[Asset],
+    wanted_roles: frozenset[Role],
+    now: datetime,
+    known: Container[str] = (),
+    ordinals: Counter[str] | None = None,
+) -> Iterator[dict[str, object]]:
+    """Make the rows of assets that are not known; each gets the next number of its role for good.
+
+    `ordinals` are the highest so far.
+    """
+    ordinals = Counter() if ordinals is None else ordinals
+    for position, asset in enumerate(assets):
+        if asset.key in known:
+            continue
+        ordinals[asset.role.value] += 1
         is_wanted = asset.role in wanted_roles
-        statements.insert(
-            db,
-            "assets",
-            {
-                **columns,
-                "generation": number,
-                "ordinal": next_ordinal(db, number, asset.role),
-                "state": after(ASSETS, None, Event.LISTED if is_wanted else Event.RULED_OUT).value,
-                "reason": None if is_wanted else f"role {asset.role} is not kept",
-                "failed_at": None if is_wanted else stamp(now),
-            },
-        )
-
-
-def next_ordinal(db: Database, number: int, role: Role) -> int:
-    """Give the next asset of a role its number, from 1, for good."""
-    row = db.execute(
-        "SELECT COALESCE(MAX(ordinal), 0) + 1 FROM assets WHERE generation = ? AND role = ?",
-        [number, role.value],
-    ).fetchone()
-    return int(row[0])
+        yield {
+            **asset_row(asset, position),
+            "generation": number,
+            "ordinal": ordinals[asset.role.value],
+            "state": after(ASSETS, None, Event.LISTED if is_wanted else Event.RULED_OUT).value,
+            "reason": None if is_wanted else f"role {asset.role} is not kept",
+            "failed_at": None if is_wanted else stamp(now),
+        }

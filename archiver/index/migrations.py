@@ -6,19 +6,21 @@ due when `next_try_at` is set and past, whatever its state; it `is_secured` when
 to be fetched from the provider. A copy was last read back, and found
 right, at `proven_at`; `fault` is what was wrong when it was looked at since. `strays` are files
 at a destination that no copy accounts for. `jobs` remember when verify and drill were last tried;
+`hints` name generations that are to be asked for now, and `hint_events` what was already heard;
 `counters` only ever grow, for metrics. `counts` are kept by triggers, whoever writes and however:
-an account's generations by state, its archived files, a destination's copies.
+an account's generations by state, its archived files, a destination's copies (`counted`). What is
+searched, and how, stands in `fulltext`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from archiver.index import fulltext
+from archiver.index.counted import COUNTED
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-SEARCHED = ("prompt", "negative_prompt", "name", "model", "id")
 
 
 class Step(Protocol):
@@ -183,6 +185,24 @@ CREATE TABLE jobs (
     error TEXT
 );
 
+CREATE TABLE hints (
+    account TEXT NOT NULL,
+    generation_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT NOT NULL,
+    PRIMARY KEY (account, generation_id)
+) WITHOUT ROWID;
+CREATE INDEX hints_by_time ON hints (received_at);
+
+CREATE TABLE hint_events (
+    account TEXT NOT NULL,
+    event TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    PRIMARY KEY (account, event)
+) WITHOUT ROWID;
+CREATE INDEX hint_events_by_time ON hint_events (seen_at);
+
 CREATE TABLE counters (
     name TEXT NOT NULL,
     subject TEXT NOT NULL,
@@ -200,97 +220,14 @@ CREATE TABLE counts (
     PRIMARY KEY (what, subject, state)
 ) WITHOUT ROWID;
 """
-_SEARCHED_ANEW = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in SEARCHED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """Rows of a table that are counted: under which subject and state, and which of them.
-
-    `{row}` stands for the row before or after. A change of another column counts nothing.
-    """
-
-    table: str
-    subject: str
-    state: str
-    size: str
-    changes: tuple[str, ...]
-    condition: str = "1"
-
-    @property
-    def triggers(self) -> str:
-        """The SQL of its triggers; a change is one less of what was and one more of what is."""
-        changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in self.changes)
-        update = f"UPDATE OF {', '.join(self.changes)}"
-        return "".join(
-            (
-                self._trigger("come", "INSERT", "1", self._more),
-                self._trigger("gone", "DELETE", "1", self._fewer),
-                self._trigger("were", update, f"({changed})", self._fewer),
-                self._trigger("are", update, f"({changed})", self._more),
-            )
-        )
-
-    def _trigger(self, name: str, event: str, condition: str, count: tuple[str, str]) -> str:
-        row, statement = count
-        return (
-            f"CREATE TRIGGER {self.table}_{name} AFTER {event} ON {self.table}"
-            f" WHEN {condition} AND {self.condition.format(row=row)} BEGIN {statement}; END;\n"
-        )
-
-    @property
-    def _more(self) -> tuple[str, str]:
-        subject, state, size = (
-            part.format(row="NEW") for part in (self.subject, self.state, self.size)
-        )
-        return "NEW", (
-            f"INSERT INTO counts VALUES ('{self.table}', {subject}, {state}, 1, {size})"
-            " ON CONFLICT (what, subject, state) DO UPDATE SET"
-            " many = many + 1, size_bytes = size_bytes + excluded.size_bytes"
-        )
-
-    @property
-    def _fewer(self) -> tuple[str, str]:
-        subject, state, size = (
-            part.format(row="OLD") for part in (self.subject, self.state, self.size)
-        )
-        return "OLD", (
-            f"UPDATE counts SET many = many - 1, size_bytes = size_bytes - {size}"
-            f" WHERE what = '{self.table}' AND subject = {subject} AND state = {state}"
-        )
-
-
-_COUNTED = (
-    _Counted("generations", "{row}.account", "{row}.state", "0", ("account", "state")),
-    _Counted(
-        "assets",
-        "(SELECT account FROM generations WHERE number = {row}.generation)",
-        "'archived'",
-        "COALESCE({row}.size_bytes, 0)",
-        ("state", "size_bytes"),
-        "{row}.state = 'archived'",
-    ),
-    _Counted(
-        "copies", "{row}.destination", "''", "{row}.size_bytes", ("destination", "size_bytes")
-    ),
-)
 
 
 def m001_first_schema(db: Database) -> None:
     """Create generations with their assets and copies, accounts, destinations and runs."""
     db.executescript(_FIRST_SCHEMA)
-    for counted in _COUNTED:
+    for counted in COUNTED:
         db.executescript(counted.triggers)
-    db.table("generations").enable_fts(SEARCHED, tokenize="trigram", create_triggers=True)
-    _search_only_what_changed(db)
-
-
-def _search_only_what_changed(db: Database) -> None:
-    """Let a change of no searched text leave the search alone: it costs more than all the rest."""
-    [(trigger,)] = db.execute("SELECT sql FROM sqlite_master WHERE name = 'generations_au'")
-    head, _, body = str(trigger).partition(" BEGIN")
-    db.execute("DROP TRIGGER generations_au")
-    db.execute(f"{head} WHEN {_SEARCHED_ANEW} BEGIN{body}")
+    db.executescript(fulltext.SCHEMA)
 
 
 STEPS: tuple[Step, ...] = (m001_first_schema,)

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from archiver.index import fulltext
 from archiver.index.captured import SIDECAR
 from archiver.index.database import Index, Row
-from archiver.index.migrations import SEARCHED
 from archiver.index.paging import FOUND, newest_first
 from archiver.index.rows import Known, generation_from, known_asset_from, stamp, unstamp
 from archiver.model import Digest, Fault, Kind, Receipt, Role, State
 
 _ACCOUNTS = "SELECT subject FROM counts WHERE what = 'generations'"
 """All accounts: an id is found by the index of (account, id)."""
-_SHORTEST_TRIGRAM = 3
-_SEARCHED_TEXT = " || char(10) || ".join(f"COALESCE({column}, '')" for column in SEARCHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +171,14 @@ def _copy_from(row: Mapping[str, Any]) -> Copy:
 
 def find(index: Index, filters: Filters) -> Iterator[Known]:
     """Find generations, the newest first, page by page: memory stays flat."""
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     for row in newest_first(index, where, values, filters.limit, are_few=bool(filters.ids)):
         yield _known_from(index, row)
 
 
 def numbers(index: Index, filters: Filters) -> list[int]:
     """Number what the filters choose, the oldest first, in an order that no rebuild changes."""
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     rows = index.rows(
         "SELECT number FROM (SELECT number, created_at, account, id FROM generations"
         f" WHERE {where} ORDER BY COALESCE(created_at, '') DESC, number DESC LIMIT :limit)"
@@ -192,7 +190,7 @@ def numbers(index: Index, filters: Filters) -> list[int]:
 
 def weigh(index: Index, filters: Filters) -> tuple[int, int]:
     """Count the archived files of what the filters choose, and their bytes."""
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     parts = ["assets.state = 'archived'"]
     if filters.roles:
         parts.append("assets.role IN (SELECT value FROM json_each(:roles))")
@@ -212,7 +210,7 @@ def weigh(index: Index, filters: Filters) -> tuple[int, int]:
 
 def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
     """Count what the filters choose, by account and state."""
-    where, values = conditions(filters)
+    where, values = conditions(index, filters)
     for row in index.rows(
         f"SELECT account, state, COUNT(*) AS many FROM generations WHERE {where}"
         " GROUP BY account, state ORDER BY account, state",
@@ -221,7 +219,7 @@ def count(index: Index, filters: Filters) -> Iterator[tuple[str, State, int]]:
         yield str(row["account"]), State(str(row["state"])), int(str(row["many"]))
 
 
-def conditions(filters: Filters) -> tuple[str, dict[str, object]]:
+def conditions(index: Index, filters: Filters) -> tuple[str, dict[str, object]]:
     """Make the WHERE clause; user text only ever travels as values."""
     parts, values = ["1"], dict[str, object]()
     for column, wanted in (
@@ -244,7 +242,7 @@ def conditions(filters: Filters) -> tuple[str, dict[str, object]]:
             parts.append(f"COALESCE(created_at, '') {sign} :{column} AND created_at IS NOT NULL")
             values[column] = stamp(moment)
     _add_asset_conditions(filters, parts, values)
-    _add_text_conditions(filters.text, parts, values)
+    _add_text_conditions(index, filters.text, parts, values)
     return " AND ".join(parts), values
 
 
@@ -259,17 +257,22 @@ def _add_asset_conditions(filters: Filters, parts: list[str], values: dict[str, 
         values["roles"] = json.dumps(filters.roles)
 
 
-def _add_text_conditions(text: str | None, parts: list[str], values: dict[str, object]) -> None:
-    """Every word must occur somewhere; words too short for trigrams are looked for one by one."""
+def _add_text_conditions(
+    index: Index, text: str | None, parts: list[str], values: dict[str, object]
+) -> None:
+    """Every word must occur somewhere; one that is nearly everywhere is looked for row by row."""
     words = _storable(text or "").replace("\0", " ").split()
-    long = [word for word in words if len(word) >= _SHORTEST_TRIGRAM]
-    if long:
+    matches = [fulltext.match_of(index, word) for word in words]
+    if "" in matches:
+        parts.append("0")
+        return
+    if any(matches):
         parts.append(FOUND)
-        values["match"] = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
-    short = [word for word in words if len(word) < _SHORTEST_TRIGRAM]
-    for position, word in enumerate(short):
-        parts.append(f"instr(casefold({_SEARCHED_TEXT}), :word{position}) > 0")
-        values[f"word{position}"] = word.casefold()
+        values["match"] = " AND ".join(match for match in matches if match)
+    for position, (word, match) in enumerate(zip(words, matches, strict=True)):
+        if match is None:
+            parts.append(f"instr(casefold({fulltext.ALL_TEXT}), :word{position}) > 0")
+            values[f"word{position}"] = word.casefold()
 
 
 def _storable(text: str) -> str:

@@ -31,6 +31,8 @@ def upgrade(db: Database, steps: Sequence[Step]) -> None:
     """
     from sqlite_utils import Migrations
 
+    from archiver.index.upserting import UpsertingDatabase
+
     done = done_steps(db.conn)
     pending = [step.__name__ for step in steps if step.__name__ not in done]
     if pending and done:
@@ -38,7 +40,7 @@ def upgrade(db: Database, steps: Sequence[Step]) -> None:
     migrations = Migrations(_SET)
     for step in steps:
         migrations()(step)
-    migrations.apply(db)
+    migrations.apply(UpsertingDatabase(db.conn, execute_plugins=False))
 
 
 def done_steps(connection: sqlite3.Connection) -> list[str]:

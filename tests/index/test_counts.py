@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archiver.index import Index, captured, ledger, listed, open_temporary_index, queries, standing
+from archiver.index import (
+    Index,
+    adopted,
+    captured,
+    ledger,
+    listed,
+    open_temporary_index,
+    queries,
+    standing,
+)
+from archiver.index.adopted import Adoptable
 from archiver.model import Digest, Role, State, Status
 from tests.index.making import (
     MASK,
@@ -16,7 +27,6 @@ from tests.index.making import (
     OUTPUT,
     SECOND,
     add,
-    adopt,
     make,
     make_captured,
     make_listed,
@@ -40,7 +50,9 @@ KEPT = "SELECT * FROM counts WHERE many <> 0 ORDER BY what, subject, state"
 
 Step = tuple[str, str, str, bool]
 STEPS = st.tuples(
-    st.sampled_from(["list", "rule out", "begin", "capture", "fail", "lose", "adopt", "want"]),
+    st.sampled_from(
+        ["list", "rule out", "begin", "capture", "fail", "lose", "adopt", "adopt all", "want"]
+    ),
     st.sampled_from(IDS),
     st.sampled_from(ACCOUNTS),
     st.booleans(),
@@ -61,17 +73,21 @@ def take(index: Index, step: Step) -> None:
     elif verb == "want":
         listed.want_roles(index, frozenset({Role.OUTPUT, Role.MASK}), NOW)
     elif verb == "adopt":
-        _adopt(index, generation_id, account, other=other)
+        adopted.adopt(index, _sidecar(generation_id, account, other=other))
+    elif verb == "adopt all":
+        many = [_sidecar(one, account, other=other) for one in (*IDS, generation_id)]
+        adopted.adopt_all(index, [*many, _sidecar(generation_id, account, other=not other)])
     else:
         _end(index, verb, generation_id, account, other=other)
 
 
-def _adopt(index: Index, generation_id: str, account: str, *, other: bool) -> None:
+@cache
+def _sidecar(generation_id: str, account: str, *, other: bool) -> Adoptable:
     with closing(open_temporary_index()) as elsewhere:
         one = add(elsewhere, make(generation_id, account=account, assets=(OUTPUT, SECOND)))
     media = [make_media(one, asset) for asset in ((OUTPUT, SECOND) if other else (OUTPUT,))]
     outcome = make_captured(one, media, "vault" if other else "disk")
-    adopt(index, one.generation, one.stem, outcome)
+    return adopted.make_adoptable(one.generation, one.stem, outcome)
 
 
 def _end(index: Index, verb: str, generation_id: str, account: str, *, other: bool) -> None:
@@ -95,11 +111,16 @@ def _end(index: Index, verb: str, generation_id: str, account: str, *, other: bo
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_the_kept_counts_are_those_of_the_rows_after_any_history(steps: list[Step]) -> None:
-    """Listed, captured, lost, adopted from sidecars and wanted again: no path forgets to count."""
+    """Listed, captured, lost, adopted from sidecars and wanted again: no path forgets to count.
+
+    And whatever is searched is that of the rows as well.
+    """
     with closing(open_temporary_index()) as index:
         for step in steps:
             take(index, step)
             assert index.rows(COUNTED) == index.rows(KEPT)
+        with index.transaction() as db:  # raises when a word is lacking, or too many are there
+            db.execute("INSERT INTO generations_fts (generations_fts) VALUES ('integrity-check')")
 
 
 def test_what_a_transaction_takes_back_is_not_counted(index: Index) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver.index import Index, captured, open_temporary_index, queries
+from archiver.index.fulltext import MOST_BEGINNINGS
 from archiver.index.paging import COMMON_ROWS, PAGE_ROWS, WINDOW_ROWS
 from archiver.index.queries import Filters
 from archiver.model import Kind, Role, State, Status
@@ -328,6 +329,30 @@ def test_all_texts_of_a_generation_are_searched(index: Index, field: str, word: 
 
     assert ["g1"] == ids(index, text=word.upper())
     assert ["g1"] == ids(index, text=f"{word} g1")
+
+
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [("a", {"g1", "g2"}), ("qa", {"g1", "g2"}), ("qb", {"g2"}), ("qa x", {"g2"}), ("qc", set())],
+)
+def test_a_piece_that_many_trigrams_begin_with_is_found_all_the_same(
+    index: Index, piece: str, expected: set[str]
+) -> None:
+    """Then the rows are read for it, of those that the other words find."""
+    many = " ".join(f"qa{chr(0x4E00 + number)}" for number in range(MOST_BEGINNINGS))
+    record(index, make("g1", prompt=many), make("g2", prompt="qa x qb"))
+    record(index, make("g3", prompt="to", model="to", id="no"))
+
+    assert expected == set(ids(index, text=piece))
+
+
+@pytest.mark.parametrize("text", ["ΟΣ", "ος", "Ϳ\u0041", "ẞ", "İ", "猫", "Ꭰb"])
+def test_a_short_text_is_found_to_its_last_letter(index: Index, text: str) -> None:
+    """However SQLite and Python fold its letters; at the end of a prompt nothing follows them."""
+    record(index, make("g1", prompt=f"a night of {text}"), make("g2", prompt="a day"))
+
+    assert ["g1"] == ids(index, text=text)
+    assert "g1" in ids(index, text=text[-1])
 
 
 def test_a_changed_prompt_is_found_by_its_new_words_only(index: Index) -> None:

@@ -62,7 +62,7 @@ def capture(
     if has_vanished(known):
         return _bury(archive, known, progress, Lost(known.reason or "vanished", None))
     try:
-        live = _live(archive, account, links, known)
+        known, live = _live(archive, account, links, known)
     except (GenerationNotFound, ProviderUnavailable, AnswerInvalid) as error:
         return _give_up(archive, known, progress, error)
     except CredentialsRejected as error:
@@ -71,10 +71,11 @@ def capture(
         return _give_up(archive, known, progress, error)
     if live.status is Status.IN_PROGRESS:
         return wait_for_end(known, progress)
-    known = _fetch_all(archive, account, engine, live, number, progress)
+    _fetch_all(archive, account, engine, known, live, progress)
     more = _ask_for_more(archive, account, known, progress)
     if more is not None:
-        known = _fetch_all(archive, account, engine, more, number, progress)
+        known, live = more
+        _fetch_all(archive, account, engine, known, live, progress)
     _catch_up(archive, known, progress)
     return _end(archive, known, progress)
 
@@ -102,45 +103,55 @@ def _fetch_all(
     archive: Archive,
     account: Account,
     engine: MediaEngine,
+    known: Known,
     live: Generation,
-    number: int,
     progress: Progress,
-) -> Known:
+) -> None:
     """Bring every asset that is still to be had to the destinations."""
-    known = queries.load(archive.index, number)
     downloader = Downloader(archive, account, engine, known, live)
     for asset in _to_fetch(known):
         if asset.asset.key not in progress.media:
             _keep(progress, asset, downloader.fetch(asset))
     progress.account_error = downloader.account_error or progress.account_error
-    return known
 
 
-def _live(archive: Archive, account: Account, links: LiveLinks, known: Known) -> Generation:
-    """Get the generation with links that can be fetched, from memory, the index or the provider."""
+def _live(
+    archive: Archive, account: Account, links: LiveLinks, known: Known
+) -> tuple[Known, Generation]:
+    """Get the generation with links that can be fetched, from memory, the index or the provider.
+
+    Beside it comes what is known of it by then.
+    """
     fresh = links.take(known.number)
     to_fetch = _to_fetch(known)
     is_listed_whole = account.provider.capabilities.listing_has_media
     if is_listed_whole and fresh is not None:
-        return fresh
+        return known, fresh
+    if fresh is not None:  # its detail was just asked for
+        return _write_down(archive, known, fresh)
     is_told = known.state is not State.PENDING and known.archived_at is not None
     if not to_fetch and (is_told or known.generation.status is not Status.COMPLETED):
-        return known.generation
+        return known, known.generation
     if is_listed_whole and all(asset.link_is_whole for asset in to_fetch):
-        return known.generation
+        return known, known.generation
     return _ask(archive, account, known)
 
 
-def _ask(archive: Archive, account: Account, known: Known) -> Generation:
+def _ask(archive: Archive, account: Account, known: Known) -> tuple[Known, Generation]:
     """Ask the provider for one generation, and write down what it says."""
     detail = account.provider.detail(known.generation.id, known.listed_record)
+    return _write_down(archive, known, detail)
+
+
+def _write_down(archive: Archive, known: Known, detail: Generation) -> tuple[Known, Generation]:
+    """Record what the provider says of one generation, with all its files."""
     listed.record_detail(archive.index, known.number, detail, archive.roles, archive.clock())
-    return detail
+    return queries.load(archive.index, known.number), detail
 
 
 def _ask_for_more(
     archive: Archive, account: Account, known: Known, progress: Progress
-) -> Generation | None:
+) -> tuple[Known, Generation] | None:
     """Ask once for files that only the detail names, after the listed ones are safe."""
     generation = known.generation
     is_told = "detail" in generation.raw or not generation.assets
