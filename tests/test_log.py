@@ -11,7 +11,6 @@ import threading
 import warnings
 
 import pytest
-import structlog
 import urllib3
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,15 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.actions.parallel import in_parallel
-from archiver.log import NOISY, bound, configure, escape, redact
+from archiver.log import NOISY, bound, configure, get_logger
+from archiver.log.events import escape, redact
 from archiver.redaction import remember_secret
 
 CROWD = """
-import logging, sys, threading, structlog
-from archiver.log import configure
+import logging, sys, threading
+from archiver.log import configure, get_logger
 configure("json", 0)
 sys.setswitchinterval(1e-6)
-speak = (structlog.get_logger().warning, logging.getLogger("somelib").warning)
+speak = (get_logger().warning, logging.getLogger("somelib").warning)
 def work(say):
     for _ in range(1000):
         say("an event")
@@ -56,7 +56,7 @@ def test_off_a_terminal_each_event_is_a_line_of_json(capsys: pytest.CaptureFixtu
     """Event, level, time and keys, for a program to read."""
     configure("auto", 0)
 
-    structlog.get_logger().info("run.finished", account="studio", files=3)
+    get_logger().info("run.finished", account="studio", files=3)
 
     [line] = logged(capsys)
     assert str(line.pop("timestamp")).endswith("Z")
@@ -71,7 +71,7 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise ValueError(SIGNED)
     except ValueError:
-        structlog.get_logger().exception("capture.failed", account="studio")
+        get_logger().exception("capture.failed", account="studio")
 
     said = capsys.readouterr().err
     assert "capture.failed" in said
@@ -90,7 +90,7 @@ def test_verbosity_chooses_the_levels(
 ) -> None:
     """Quiet is warnings and worse; the default leaves out what only a developer wants."""
     configure("json", verbosity)
-    log = structlog.get_logger()
+    log = get_logger()
 
     for level in ("debug", "info", "warning", "error"):
         getattr(log, level)("event")
@@ -102,7 +102,7 @@ def test_verbose_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
     """One -v is enough for debug events."""
     configure("json", 1)
 
-    structlog.get_logger().debug("event")
+    get_logger().debug("event")
 
     assert "debug" == logged(capsys)[0]["level"]
 
@@ -111,7 +111,7 @@ def test_text_shows_lists_and_tables_in_words(capsys: pytest.CaptureFixture[str]
     """What the daemon says at its start is read by the person who started it."""
     configure("text", 0)
 
-    structlog.get_logger().info("daemon.started", accounts=["box", "farm"], due={"farm": "12:00"})
+    get_logger().info("daemon.started", accounts=["box", "farm"], due={"farm": "12:00"})
 
     assert capsys.readouterr().err.rstrip().endswith("accounts='box, farm' due='farm 12:00'")
 
@@ -144,7 +144,7 @@ def test_no_secret_is_logged_wherever_it_stands(capsys: pytest.CaptureFixture[st
     """Event, keys, values, nested values, objects and tracebacks are all redacted."""
     remember_secret(KEY)
     configure("json", 0)
-    log = structlog.get_logger().bind(bound=SIGNED)
+    log = get_logger().bind(bound=SIGNED)
 
     try:
         raise ValueError(f"{KEY} and {SIGNED}")
@@ -172,7 +172,7 @@ def test_no_local_variable_is_logged(capsys: pytest.CaptureFixture[str]) -> None
         try:
             raise ValueError(len(held))
         except ValueError:
-            structlog.get_logger().exception("job.crashed")
+            get_logger().exception("job.crashed")
         said = capsys.readouterr().err
         assert "raise ValueError(len(held))" in said
         assert held not in said
@@ -237,14 +237,14 @@ def test_every_event_of_a_block_has_its_keys(capsys: pytest.CaptureFixture[str])
     configure("json", 0)
 
     def work(number: int) -> int:
-        structlog.get_logger().warning("worked", number=number)
+        get_logger().warning("worked", number=number)
         return number
 
     with bound(run="r1"):
-        structlog.get_logger().warning("begun")
+        get_logger().warning("begun")
         logging.getLogger("somelib").warning("slow")
         assert [7] == list(in_parallel(work, [7], 1, "worker"))
-    structlog.get_logger().warning("after")
+    get_logger().warning("after")
 
     assert [("begun", "r1"), ("slow", "r1"), ("worked", "r1"), ("after", None)] == [
         (line["event"], line.get("run")) for line in logged(capsys)
@@ -256,7 +256,7 @@ def test_a_line_begins_with_what_every_event_has(capsys: pytest.CaptureFixture[s
     configure("json", 0)
 
     with bound(run="r1"):
-        structlog.get_logger().info("account.listed", account="studio", listed=1)
+        get_logger().info("account.listed", account="studio", listed=1)
 
     [line] = logged(capsys)
     assert ["timestamp", "level", "event", "run", "account", "listed"] == list(line)
@@ -277,7 +277,7 @@ def test_a_strangers_text_forges_no_line(capsys: pytest.CaptureFixture[str]) -> 
     configure("text", 0)
 
     forged = "bad\n2026-01-01T00:00:00Z [info] run.finished"
-    structlog.get_logger().warning("row.invalid", reason=forged)
+    get_logger().warning("row.invalid", reason=forged)
     logging.getLogger("somelib").warning("%s", forged)
 
     said = capsys.readouterr().err
@@ -289,10 +289,10 @@ def test_a_strangers_text_forges_no_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 SPEAK = """
-import sys, structlog
-from archiver.log import configure
+import sys
+from archiver.log import configure, get_logger
 configure(sys.argv[1], 1)
-log = structlog.get_logger()
+log = get_logger()
 for level in ("debug", "info", "warning", "error"):
     getattr(log, level)("event." + level)
 try:
@@ -358,7 +358,7 @@ def test_a_strangers_text_does_not_command_the_terminal(
     """Control characters are shown as they are written, however deep they stand."""
     configure("text", 0)
 
-    structlog.get_logger().info("listed", prompt="\x1b[2J", nested=["\x9b2J", {"\x07": "\u202e"}])
+    get_logger().info("listed", prompt="\x1b[2J", nested=["\x9b2J", {"\x07": "\u202e"}])
 
     said = capsys.readouterr().err
     assert all(character.isprintable() or character == "\n" for character in said)

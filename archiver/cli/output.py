@@ -175,6 +175,8 @@ def visible(text: str, *, indent: int = 0) -> str:
 
     Escape sequences would let a prompt write over the screen or set its title.
     """
+    if text.isprintable():
+        return text
     lines = ("".join(map(_visible_character, line)) for line in text.splitlines())
     return ("\n" + " " * indent).join(lines)
 
@@ -192,6 +194,8 @@ def is_terminal() -> bool:
 
 def width(text: str) -> int:
     """Count the columns a text takes on a terminal: wide characters (CJK) take two."""
+    if text.isascii():
+        return len(text)
     return sum(
         0
         if unicodedata.combining(character)
@@ -210,14 +214,16 @@ def pad(text: str, size: int, to_right: bool = False) -> str:
 
 def shorten(text: str, size: int) -> str:
     """Cut a text to a number of columns, with an ellipsis where something is missing."""
+    if width(text) <= size:
+        return text
     columns = kept = 0
     for position, character in enumerate(text, start=1):
         columns += width(character)
         if columns > size:
-            return text[:kept] + "…"
+            break
         if columns < size:
             kept = position
-    return text
+    return text[:kept] + "…"
 
 
 def _one_line(text: str) -> str:

@@ -13,6 +13,8 @@ import pytest
 from archiver.cli import COMMANDS
 from archiver.index import open_index
 from tests.index.making import add
+from tests.stories.conftest import house, simulator  # noqa: F401  # the same household
+from tests.stories.house import House
 
 HEAVY = (
     "apprise",
@@ -31,6 +33,23 @@ HEAVY = (
     "structlog",
 )
 """What only commands that write, ask over a network or stay may load."""
+POLLING = {"certifi", "filelock", "httpx", "pycurl", "rich"}
+"""What a poll needs of these. httpx loads rich where that is there, for a command of its own."""
+CAPTURING = {
+    "archiver.actions.capturing.capture",
+    "archiver.actions.capturing.commit",
+    "archiver.actions.metrics",
+    "archiver.actions.rebuild",
+    "archiver.fetch.containers",
+    "archiver.log.events",
+    "archiver.sidecar",
+    "archiver.storage.s3.destination",
+    "archiver.wiring.watching",
+    "archiver.xmp",
+    "asyncio",
+    "jsonschema",
+}
+"""What a poll loads only when there is something to capture, to say or to tell."""
 READING = {
     "status": 0,
     "health": 1,  # it was never archived
@@ -85,6 +104,12 @@ def run(arguments: Sequence[str]) -> tuple[int, set[str]]:
     return done.returncode, set(done.stderr.splitlines()[-1].split())
 
 
+def archive_all(house: House) -> None:  # noqa: F811
+    """Run until there is nothing new: what was in the making ends in a later run."""
+    asked = [house.run().document["media_requests"] for _ in range(3)]
+    assert 0 == asked[-1]
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A config with both kinds of destinations and with alerts, and an index that has something."""
@@ -125,3 +150,27 @@ def test_a_config_that_is_read_loads_no_way_to_a_destination(config: Path) -> No
         "archiver.storage.s3.destination",
         "archiver.providers.http",
     }
+
+
+def test_a_poll_without_news_loads_only_what_asks(house: House) -> None:  # noqa: F811
+    """Most runs find nothing, and most of their time goes into loading."""
+    archive_all(house)
+
+    exit_code, loaded = run(["-q", "-c", str(house.config_path), "run"])
+
+    assert 0 == exit_code
+    assert "httpx" in loaded
+    assert set() == loaded & ({*HEAVY} - POLLING | CAPTURING)
+
+
+def test_a_poll_that_says_what_it_did_loads_nothing_to_capture_with(
+    house: House,  # noqa: F811
+) -> None:
+    """Of all that it does without, a line of log takes structlog only."""
+    archive_all(house)
+
+    _, loaded = run(["--log-format", "json", "-c", str(house.config_path), "run"])
+
+    spoken = {"archiver.log.events", "structlog", "asyncio"}
+    assert "structlog" in loaded
+    assert set() == loaded & ({*HEAVY} - POLLING | CAPTURING) - spoken

@@ -1,8 +1,4 @@
-"""Logs, on stderr: JSON off a terminal, readable on one, and never a secret (promise 8).
-
-Events are dotted constants with keys (`run.finished`), so that they can be searched for;
-docs/commands.md names them all. Where stderr is the journal, each line begins with its level.
-"""
+"""Makes lines of events, with structlog: as JSON or for people, redacted, in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,29 +6,25 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import AbstractContextManager, suppress
 from typing import Any, TextIO, cast
 
 import structlog
 
+from archiver.log.journal import with_level, writes_to_journal
+from archiver.log.logger import Stderr, bound_keys
 from archiver.redaction import hide_in_text
 
-NOISY = ("httpx", "httpcore", "boto3", "botocore", "urllib3", "s3transfer", "apscheduler")
 FIRST = ("timestamp", "level", "event", "run")
 INDENT = "    "
-SYSLOG_LEVELS = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
-"""What systemd reads at the beginning of a line, as `<4>`: sd-daemon(3)."""
 
 Event = MutableMapping[str, Any]
 
 
-def configure(log_format: str, verbosity: int) -> None:
-    """Set logging up for the process: `log_format` is auto, json or text; quiet is -1."""
-    level = {-1: logging.WARNING, 0: logging.INFO}.get(verbosity, logging.DEBUG)
-    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+def set_up(*, is_text: bool, lowest: int, stream: Stderr) -> logging.Formatter:
+    """Have structlog write events from this level on; returns the same for libraries' records."""
     is_journal = writes_to_journal()
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_bound,
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         redact,
@@ -43,45 +35,14 @@ def configure(log_format: str, verbosity: int) -> None:
     renderer = _make_renderer(is_text=is_text, is_journal=is_journal)
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stream)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(_Stderr())
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=shared,
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=shared,
     )
-    logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
-    logging.captureWarnings(True)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def bound(**values: object) -> AbstractContextManager[None]:
-    """Give every event of a block these keys, also the events of libraries.
-
-    Threads have a context of their own: `actions.parallel.open_pool` hands it on.
-    """
-    return structlog.contextvars.bound_contextvars(**values)
-
-
-def writes_to_journal() -> bool:
-    """Whether stderr is the journal: systemd names its device and inode in $JOURNAL_STREAM."""
-    told = os.environ.get("JOURNAL_STREAM")
-    try:
-        stream = os.fstat(sys.stderr.fileno()) if told else None
-    except (OSError, ValueError):  # closed, or no file at all
-        return False
-    return stream is not None and told == f"{stream.st_dev}:{stream.st_ino}"
-
-
-def with_level(text: str, level: str) -> str:
-    """Begin each line with its level, as the journal reads it."""
-    prefix = f"<{SYSLOG_LEVELS[level]}>"
-    return "\n".join(prefix + line for line in text.split("\n"))
 
 
 def _make_renderer(*, is_text: bool, is_journal: bool) -> structlog.typing.Processor:
@@ -122,16 +83,9 @@ def _worded(value: Any) -> Any:
     return value
 
 
-class _Stderr:
-    """Standard error as it is now. A log that cannot be written, on a full disk, ends no run."""
-
-    def write(self, text: str) -> None:
-        with suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            sys.stderr.flush()
+def add_bound(_logger: object, _method: str, event: Event) -> Event:
+    """Add what is bound where the event is said."""
+    return {**bound_keys.get({}), **event}
 
 
 def redact(_logger: object, _method: str, event: Event) -> Event:
