@@ -72,6 +72,7 @@ class Limits:
 
     max_file_bytes: int = 20 * 1000**3
     bytes_per_second: int = 0
+    concurrency: int = 16
     per_host: int = 8
     allow_private_hosts: bool = False
 
@@ -93,14 +94,22 @@ class MediaEngine:
         self._is_allowed = is_allowed
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._turns = threading.Semaphore(limits.concurrency)
         self._hosts: dict[str, threading.Semaphore] = {}
         self._breakers = Breakers()
         self._requests = 0
+        self._counted_requests = 0
 
     @property
     def requests(self) -> int:
         """How many requests were made so far."""
         return self._requests
+
+    def count_requests(self) -> int:
+        """Say how many requests were made since this was last asked, by whatever thread."""
+        with self._lock:
+            counted, self._counted_requests = self._counted_requests, self._requests
+            return self._counted_requests - counted
 
     def fetch(
         self, link: Link, receiver: Receiver, credentials: Credentials | None = None
@@ -143,7 +152,7 @@ class MediaEngine:
             route.append(host)
             headers = dict(credentials.headers_for(url)) if credentials else {}
             credentials = credentials if headers else None  # a way that left us never comes back
-            with self._turn(parts.hostname or ""):
+            with self._turn_at(parts.hostname or ""), self._turns:
                 answer = self._request(url, transfer, headers)
             if answer.status not in REDIRECTS:
                 return self._end(transfer, answer, route)
@@ -206,7 +215,7 @@ class MediaEngine:
         ours = self._limits.bytes_per_second
         return min(MIN_BYTES_PER_SECOND, ours // 2) if ours else MIN_BYTES_PER_SECOND
 
-    def _turn(self, host: str) -> threading.Semaphore:
+    def _turn_at(self, host: str) -> threading.Semaphore:
         with self._lock:
             return self._hosts.setdefault(host, threading.Semaphore(self._limits.per_host))
 

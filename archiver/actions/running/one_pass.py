@@ -1,7 +1,8 @@
 """The threads of one run.
 
-Listing (a thread an account) and capture (`concurrency` threads) go on at the same time and
-meet in the index, which hands out what is due, the earliest deadline first.
+Listing (a thread an account) and capture go on at the same time and meet in the index, which
+hands out what is due, the earliest deadline first. There are more threads than the `concurrency`
+transfers that the media engine makes at a time: what came is made durable beside them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archiver.actions.archive import Account, Archive
-from archiver.actions.capturing.capture import capture
-from archiver.actions.capturing.commit import Tried
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.listing.walk import walk
@@ -29,11 +28,16 @@ from archiver.actions.running.tally import Tally
 from archiver.errors import (
     Interrupted,
 )
-from archiver.fetch.engine import MediaEngine
 from archiver.index import ledger, queries
+
+if TYPE_CHECKING:
+    from archiver.actions.capturing.commit import Tried
+    from archiver.fetch.engine import MediaEngine
 
 POLL_SECONDS = 0.2
 SAVE_SECONDS = 5.0
+MOST_AHEAD = 16
+"""So many generations a worker may wait to be captured."""
 DRAIN_SECONDS = 1.5
 """Whoever was asked to stop gives the threads so long to end; one that hangs is left behind."""
 
@@ -61,6 +65,7 @@ class OnePass:
         self._captures: dict[Future[Tried], tuple[int, str]] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self._left = options.limit
+        self._recorded: Counter[str] = Counter()
         self._stores = Stores(archive, options.patience_seconds, options.concurrency, summary)
         self._tally = Tally(archive.index, engine)
         self._results = Results(archive, accounts, observer, summary, self._tally)
@@ -70,7 +75,7 @@ class OnePass:
     def go(self) -> None:
         """List and capture until nothing is due."""
         walkers = open_pool(max(1, len(self._results.accounts)), "walk")
-        workers = open_pool(self._options.concurrency, "capture")
+        workers = open_pool(-(-self._options.concurrency * 3 // 2), "capture")
         patience_seconds: float | None = DRAIN_SECONDS
         try:
             self._list(walkers)
@@ -87,6 +92,7 @@ class OnePass:
                 pool.shutdown(wait=False, cancel_futures=True)
             # `wait` would wait for ever for those that were cancelled before they began.
             wait([one for one in self._running if not one.cancelled()], patience_seconds)
+            self._options.claims.give_back(number for number, _ in self._captures.values())
             self._save()
         self._stores.tell(self._observer.destination_failed)
 
@@ -134,33 +140,38 @@ class OnePass:
     def _submit(self, workers: ThreadPoolExecutor) -> int:
         """Keep the workers fed with what is most urgent; returns how many were added.
 
-        With a limit that is known only when every account is listed.
+        As much waits for them as ends while its rows are written: no more, so that what becomes
+        urgent comes soon. With a limit what is most urgent is known only when all is listed.
         """
-        room = self._options.concurrency * 2 - len(self._captures)
+        ahead = self._options.concurrency * 2 + self._recorded.total() * 2
+        room = min(ahead, self._options.concurrency * MOST_AHEAD) - len(self._captures)
         if self._left is not None:
             room = 0 if self._walks else min(room, self._left)
         if room <= self._options.concurrency // 2 and self._captures:
             return 0
-        claimed = {number for number, _ in self._captures.values()}
-        claimed = claimed.union(*self._results.refused.values())
+        claimed = self._options.claims.all().union(*self._results.refused.values())
         free = self._free_slots()
         accounts = [name for name, slots in free.items() if slots > 0]
         added = 0
         for number, name in queries.due(
             self._archive.index, accounts, self._archive.clock(), claimed, max(0, room)
         ):
-            if free[name] <= 0:
+            if free[name] <= 0 or not self._options.claims.take(number):
                 continue
             free[name] -= 1
             added += 1
-            account = self._results.accounts[name]
-            future = workers.submit(
-                capture, self._archive, account, self._engine, self._links, number
-            )
-            self._captures[future] = (number, name)
-            future.add_done_callback(self._ended.put)
+            self._begin(workers, number, name)
         self._left = None if self._left is None else self._left - added
         return added
+
+    def _begin(self, workers: ThreadPoolExecutor, number: int, name: str) -> None:
+        """Have a worker capture one generation; a run with nothing to capture loads less."""
+        from archiver.actions.capturing.capture import capture
+
+        account = self._results.accounts[name]
+        future = workers.submit(capture, self._archive, account, self._engine, self._links, number)
+        self._captures[future] = (number, name)
+        future.add_done_callback(self._ended.put)
 
     def _note_cut(self) -> None:
         """Name the accounts that were not through when the pass was told to end."""
@@ -174,7 +185,8 @@ class OnePass:
         if len(self._results.accounts) > 1:
             bound = max(1, self._options.concurrency * 3 // 4)
         busy = Counter(name for _, name in self._captures.values())
-        return {name: bound - busy[name] for name in self._results.accounts}
+        ended = self._recorded
+        return {name: bound + ended[name] * 2 - busy[name] for name in self._results.accounts}
 
     def _collect(self) -> None:
         """Wait for something to end, and count it."""
@@ -182,15 +194,28 @@ class OnePass:
             self._save()
             self._stores.leave_slow_ones_out()
         tries: list[tuple[str, Tried]] = []
+        ended: list[int] = []
         for future in self._just_ended():
             if future in self._walks:
                 self._results.walked(self._walks.pop(future), future)
                 continue
             number, name = self._captures.pop(future)
+            ended.append(number)
             tried = None if future.cancelled() else self._results.tried(name, number, future)
             if tried is not None:
                 tries.append((name, tried))
-        self._results.record(tries)
+        try:
+            self._results.record(tries)
+        finally:
+            self._options.claims.give_back(ended)
+        self._recorded = Counter(name for name, _ in tries)
+        self._forget_dropped()
+
+    def _forget_dropped(self) -> None:
+        """Let nothing wait of an account that is left out: a dead API would hold the workers."""
+        for future, (_, name) in self._captures.items():
+            if name not in self._results.accounts:
+                future.cancel()
 
     def _just_ended(self) -> Iterator[Future[Any]]:
         """Wait a moment for something to end, and give all that has."""

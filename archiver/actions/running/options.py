@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from archiver.actions.capturing.commit import CaptureReport
-from archiver.actions.forecast import Forecast
-from archiver.actions.listing.page import WalkReport
 from archiver.actions.listing.walk import WalkOptions
-from archiver.actions.running.summary import RunSummary
-from archiver.errors import DestinationError
+from archiver.actions.pushing.claims import Claims
+
+if TYPE_CHECKING:
+    from archiver.actions.capturing.commit import CaptureReport
+    from archiver.actions.forecast import Forecast
+    from archiver.actions.listing.page import WalkReport
+    from archiver.actions.running.summary import RunSummary
+    from archiver.errors import DestinationError
 
 
 class Observer(Protocol):
@@ -44,7 +47,7 @@ class RunOptions:
     `retries_now` does not wait for the next try of what failed; `every` is each account's poll
     interval, for the forecast. A slow destination may hold up the others for `patience_seconds`.
     `may_go_on` is asked several times a second, to the end; while it says no nothing new is begun,
-    and the pass ends with what is in flight.
+    and the pass ends with what is in flight. `claims` are shared with what else captures meanwhile.
     """
 
     walk: WalkOptions
@@ -54,3 +57,4 @@ class RunOptions:
     patience_seconds: float = 60.0
     every: Mapping[str, timedelta] = field(default_factory=dict)
     may_go_on: Callable[[], bool] = lambda: True
+    claims: Claims = field(default_factory=Claims)

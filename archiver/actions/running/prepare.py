@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from archiver import keys
 from archiver.actions.archive import Archive
 from archiver.actions.marker import Found, check_marker, read_marker
-from archiver.actions.rebuild import RebuildReport, rebuild
 from archiver.errors import (
     ArchiveMissing,
     DestinationError,
@@ -20,8 +21,12 @@ from archiver.errors import (
 from archiver.index import captured, ledger
 from archiver.storage.base import Destination
 
+if TYPE_CHECKING:
+    from archiver.actions.rebuild import RebuildReport
+
 LEFTOVER_SECONDS = 24 * 3600.0
 CLEAN_EVERY = timedelta(hours=24)
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -49,9 +54,11 @@ def prepare(
 
     An archive that the index does not know (a new machine, a lost state directory, a disk that
     was away meanwhile) is first taken over from its sidecars: else its files would be fetched
-    again, and written over those that are there.
+    again, and written over those that are there. One at a time in a process: of a daemon's pass
+    and its hints, the second finds what the first has made.
     """
-    return _prepare_each(archive, partial(_open_to_write, archive, on_progress=on_progress))
+    with _ONE_AT_A_TIME:
+        return _prepare_each(archive, partial(_open_to_write, archive, on_progress=on_progress))
 
 
 def prepare_places(archive: Archive, targets: frozenset[str]) -> Prepared:
@@ -126,6 +133,8 @@ def rebuild_from(archive: Archive, source: Destination) -> RebuildReport:
     An address is matched with the config by the identity of its archive: copies are recorded
     under the name by which they can be found again. Raises ArchiveMissing when none matches.
     """
+    from archiver.actions.rebuild import RebuildReport
+
     identity = read_marker(source)
     for destination in archive.destinations.values():
         if _is_same(destination, source, identity):
@@ -161,6 +170,8 @@ def _take_over(
     report = None
     is_new = marker.found is Found.NEW
     if marker.found is Found.UNKNOWN_TO_INDEX or (is_new and _holds_files(destination)):
+        from archiver.actions.rebuild import rebuild
+
         report = rebuild(archive.index, destination, on_progress, archive.clock)
     if marker.found is not Found.KNOWN:
         ledger.remember_archive(archive.index, destination.name, marker.identity, archive.clock())

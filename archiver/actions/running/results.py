@@ -10,9 +10,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from archiver.actions.archive import Account, Archive
-from archiver.actions.capturing.commit import CaptureReport, Tried, record
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.running.options import Observer
 from archiver.actions.running.summary import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_LOSS, RunSummary
@@ -25,6 +25,9 @@ from archiver.errors import (
     RateLimited,
 )
 from archiver.model import State
+
+if TYPE_CHECKING:
+    from archiver.actions.capturing.commit import CaptureReport, Tried
 
 MAX_DOWNS = 5
 """An API that could not be reached for so many generations in a row is left alone for the run."""
@@ -99,7 +102,11 @@ class Results:
 
     def record(self, tries: Sequence[tuple[str, Tried]]) -> None:
         """Write the index rows of all that just ended, in one commit, and count them."""
-        reports = record(self._archive, [tried for _, tried in tries]) if tries else []
+        if not tries:
+            return
+        from archiver.actions.capturing.commit import record
+
+        reports = record(self._archive, [tried for _, tried in tries])
         for (name, tried), report in zip(tries, reports, strict=True):
             if isinstance(report, Exception):
                 self._drop(name, report)

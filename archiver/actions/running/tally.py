@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from archiver.actions.capturing.commit import CaptureReport
 from archiver.errors import ArchiverError
-from archiver.fetch.engine import MediaEngine
 from archiver.index import Index, counters
+
+if TYPE_CHECKING:
+    from archiver.actions.capturing.commit import CaptureReport
+    from archiver.fetch.engine import MediaEngine
 
 BUG = "internal_error"
 """The reason of what is none of our errors."""
@@ -19,7 +22,6 @@ class Tally:
     def __init__(self, index: Index, engine: MediaEngine) -> None:
         self._index = index
         self._engine = engine
-        self._requests = engine.requests
         self._counted: Counter[counters.Counter] = Counter()
 
     def take(self, report: CaptureReport) -> None:
@@ -38,9 +40,7 @@ class Tally:
 
     def save(self) -> None:
         """Write down what was counted since the last time."""
-        requests = self._engine.requests
-        self._add(counters.MEDIA_REQUESTS, "", requests - self._requests)
-        self._requests = requests
+        self._add(counters.MEDIA_REQUESTS, "", self._engine.count_requests())
         counted, self._counted = self._counted, Counter()
         if counted:
             counters.add(self._index, counted)
