@@ -29,8 +29,8 @@ bench: $(VENV)/dev.installed $(VENV)/peers/installed  ## measure against peers (
 
 lock:                                        ## pin the requirements again (needs uv)
 	uv pip compile $(LOCK) --extra demo --extra build -o requirements/run.txt pyproject.toml
-	uv pip compile $(LOCK) --extra build --extra apprise -o requirements/image.txt pyproject.toml
-	uv pip compile $(LOCK) --extra demo --extra build --extra apprise --group dev -o requirements/dev.txt pyproject.toml
+	uv pip compile $(LOCK) --extra build --extra apprise --extra webhooks -o requirements/image.txt pyproject.toml
+	uv pip compile $(LOCK) --extra demo --extra build --extra apprise --extra webhooks --group dev -o requirements/dev.txt pyproject.toml
 
 ONLY := tests/storage tests/torture tests/drills tests/systemd tests/container
 MACHINES := ARCHIVER_TEST_MACHINES=$(CURDIR)/$(VENV)/machines

@@ -13,6 +13,7 @@ ArchiverError                       1   failed
 │   ├── RateLimited                     asked too often; says when to come back
 │   ├── ProviderUnavailable             no answer, or a 5xx
 │   ├── AnswerInvalid                   an answer that is not what the API promises
+│   ├── MakingUncertain                 it may or may not be making what it was asked for
 │   └── GenerationNotFound              the provider does not know this id
 ├── MediaError                      3   one file of one generation
 │   ├── LinkRefused                     401, 403, 404 or 410 on a media link
@@ -132,6 +133,15 @@ class ProviderUnavailable(ProviderError):
 
 class AnswerInvalid(ProviderError):
     """An answer that is not what the API promises: HTML for JSON, a missing field."""
+
+
+class MakingUncertain(ProviderError):
+    """The provider was asked to make something, and nobody knows whether it does.
+
+    The same request is never sent again by itself: it could be made, and paid for, twice.
+    """
+
+    label = "uncertain"
 
 
 class GenerationNotFound(ProviderError):

@@ -26,6 +26,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # Without a scheme before it only what can be nothing but a signature is taken for one.
+_HOOK_TOKEN = re.compile(r"(/hooks/[^/\s?#]+/)([^/\s?#[]+)")
+"""The token of our own webhook address, which services repeat in what they tell of a generation."""
 _WORD = re.compile(r"[^\s\"'<>\\]+")
 _SIGNED_PAIR = re.compile(
     r"\b(x-(?:amz|goog|oss|cos)-[a-z-]{1,30}|[a-z_-]{0,20}signature|sig|[a-z_-]{0,20}token|jwt)"
@@ -91,6 +93,8 @@ def _clean_string(text: str) -> str:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if len(text) > MAX_EMBEDDED_BYTES and (_DATA_URI.match(text) or _BASE64.match(text)):
         return _removed(text)
+    if "/hooks/" in text:
+        text = _HOOK_TOKEN.sub(lambda match: match[1] + _removed(match[2]), text)
     if "?" not in text:
         return text
     return _WORD.sub(_remove_bare_signature, _ADDRESS.sub(_remove_signed_query, text))

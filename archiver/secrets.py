@@ -90,6 +90,10 @@ class SecretSource(BaseModel):
         remember_secret(value)
         return value
 
+    def read_public(self) -> str:
+        """Fetch what is no secret, such as a public key: it may have several lines."""
+        return self._read().strip()
+
     def _read(self) -> str:
         if self.env:
             return os.environ.get(self.env, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -159,6 +160,33 @@ def health(house: House) -> Documents:  # noqa: F811
     yield filled(house).archiver("health", "--json").document
 
 
+def ingest(house: House) -> Documents:  # noqa: F811
+    """Good bodies and one that is none, with a list of them and of files."""
+    made, being_made = (
+        house.simulator.world.add("sync"),
+        house.simulator.world.add("oxen", state="processing"),
+    )
+    bodies = [house.simulator.body(made, "webhook"), house.simulator.body(being_made, "detail")]
+    path = house.folder / "bodies.json"
+    path.write_text(json.dumps([*bodies, []]), encoding="utf-8")
+    yield from house.archiver("ingest", "--json", path, path).lines
+
+
+def generate(house: House) -> Documents:  # noqa: F811
+    """One that is archived, one that is late, and one that nobody waits for."""
+    wish = ("generate", "--json", "--model", "imagen-4", "--prompt", "a heron")
+    house.simulator.switches.geminigen_making_seconds = 1.0
+    yield house.archiver(*wish).document
+    yield house.archiver(*wish, "--timeout", "0s").document
+    yield house.archiver(*wish, "--no-wait").document
+
+
+def wait(house: House) -> Documents:  # noqa: F811
+    """One that is made, and one that nobody knows."""
+    item = house.simulator.world.add("sync")
+    yield from house.archiver("wait", "--json", item.id, "nobody-knows-it").lines
+
+
 def doctor(house: House) -> Documents:  # noqa: F811
     """All that is looked at in a good house."""
     yield house.archiver("doctor", "--json").document
@@ -194,6 +222,9 @@ SCENES: dict[str, tuple[str, Callable[[House], Documents]]] = {
     "replicate --dry-run": ("replicate --dry-run", replicate_dry),
     "rebuild": ("rebuild", rebuild),
     "health": ("health", health),
+    "ingest": ("ingest", ingest),
+    "generate": ("generate", generate),
+    "wait": ("generate", wait),
     "doctor": ("doctor", doctor),
     "config validate": ("config validate", config_validate),
     "config show": ("config show", config_show),

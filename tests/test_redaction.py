@@ -203,3 +203,13 @@ def test_cleaning_twice_changes_nothing_more(value: object) -> None:
     cleaned = clean_record(value)
 
     assert clean_record(cleaned) == cleaned
+
+
+def test_record_that_repeats_our_webhook_address_keeps_no_token() -> None:
+    """A service tells in each generation where it sends word to: the token in it stays a secret."""
+    address = "https://home.example/hooks/faces/"
+
+    cleaned = clean_record({"webhookUrl": f"{address}a-long-token", "other": f"{address[:-1]}"})
+
+    assert {"webhookUrl": address + removed("a-long-token"), "other": address[:-1]} == cleaned
+    assert cleaned == clean_record(cleaned)

@@ -45,6 +45,17 @@ def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
     assert make_source(file=tmp_path / "key").read() == SECRET
 
 
+def test_what_is_no_secret_may_have_several_lines(tmp_path: Path) -> None:
+    """A public key comes as its file has it, and is not hidden from messages."""
+    path = tmp_path / "key.pem"
+    path.write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+
+    found = make_source(file=path).read_public()
+
+    assert found == "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
+    assert hide_in_text(found) == found
+
+
 def test_a_secret_comes_from_a_systemd_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

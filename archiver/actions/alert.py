@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-import structlog
-
 from archiver.actions.alerting.memory import Memory
 from archiver.actions.alerting.standing import (
     Known,
@@ -29,6 +27,7 @@ from archiver.actions.troubles import Trouble
 from archiver.alerts.base import Message, Messenger, Severity
 from archiver.alerts.beside import Call, make_calls
 from archiver.errors import LockHeld, MessageNotSent
+from archiver.log import get_logger
 
 SECONDS_IN_ALL = 10.0
 
@@ -59,7 +58,7 @@ def tell(
             memory.save(standing)
             _send(standing, memory, list(_due(standing, troubles, messengers, now)))
     except LockHeld as error:
-        structlog.get_logger().warning("alert.failed", messenger="all", error=str(error))
+        get_logger().warning("alert.failed", messenger="all", error=str(error))
 
 
 def _due(
@@ -97,7 +96,7 @@ def _send(standing: Standing, memory: Memory, deliveries: Sequence[_Delivery]) -
 
 
 def _log_sent(delivery: _Delivery) -> None:
-    structlog.get_logger().info(
+    get_logger().info(
         "alert.sent",
         messenger=delivery.name,
         severity=delivery.severity.value,
@@ -106,7 +105,7 @@ def _log_sent(delivery: _Delivery) -> None:
 
 
 def _log_failed(delivery: _Delivery, error: MessageNotSent) -> None:
-    structlog.get_logger().warning(
+    get_logger().warning(
         "alert.failed",
         messenger=delivery.name,
         troubles=list(delivery.troubles),

@@ -20,8 +20,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archiver.actions.adopting import ReadSidecar, read_sidecar, take_over
 from archiver.actions.archive import Archive
-from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.restore import RestoreOptions, restore
 from archiver.actions.verify import open_source
 from archiver.actions.verifying.reading import Source
@@ -86,6 +86,22 @@ def drill(
     problems = [line for report in reports for line in report.problems]
     jobs.remember_end(archive.index, JOB, archive.clock(), next(iter(problems), None))
     return reports
+
+
+def drill_one(
+    archive: Archive, name: str, key: str, concurrency: int, stopping: threading.Event
+) -> DrillReport:
+    """Restore the one generation of this sidecar from one destination; nothing is recorded."""
+    report = DrillReport(name)
+    try:
+        source = open_source(archive, name, stopping)
+        if source is None:
+            report.add_problem(f"{name} holds no archive that is known here")
+        else:
+            _restore_one(archive, source, key, concurrency, report)
+    except DestinationError as error:
+        report.add_problem(str(error))
+    return report
 
 
 def _drill_one(

@@ -70,6 +70,7 @@ class _Everything(Collector):
         counted = counters.load(index)
         yield from _of_accounts(accounts)
         yield from _counters_of_accounts(accounts, counted)
+        yield from _of_pushed(watched, counted)
         yield from _of_destinations(index, watched)
         yield from _of_verify(watched, counted)
         yield from _of_runs(vitals.runs(index, 1), vitals.concluded_run(index), now)
@@ -153,6 +154,10 @@ _REASON_COUNTERS = (
         counters.ACCOUNT_ERRORS,
     ),
 )
+_PUSH_COUNTERS = (
+    ("webhooks", "Webhooks that came, by what became of them.", counters.WEBHOOKS),
+    ("hints", "Hints that came to an end, by how.", counters.HINTS),
+)
 _DESTINATION_GAUGES: tuple[tuple[str, str, Callable[[Standing], float | None]], ...] = (
     ("copies", "Files that the destination holds, sidecars included.", lambda one: one.copies),
     ("bytes", "Bytes that the destination holds.", lambda one: one.size_bytes),
@@ -213,6 +218,18 @@ def _counters_of_accounts(
         yield _counter(name, told, (*_ACCOUNT, "reason"), reasons)
     requests = counted.get(counters.Counter(counters.MEDIA_REQUESTS, ""), 0)
     yield _counter("media_requests", "Requests to media hosts.", (), [((), requests)])
+
+
+def _of_pushed(watched: Watched, counted: Mapping[counters.Counter, int]) -> Iterator[Metric]:
+    """Tell of what came unasked; a webhook of nobody in the config has empty labels."""
+    providers = {name: provider for name, (provider, _) in watched.accounts.items()} | {"": ""}
+    for name, told, counter in _PUSH_COUNTERS:
+        values = [
+            ((provider, account, outcome), many)
+            for account, provider in providers.items()
+            for outcome, many in _by_reason(counted, counter, account)
+        ]
+        yield _counter(name, told, (*_ACCOUNT, "outcome"), values)
 
 
 def _of_destinations(index: Index, watched: Watched) -> Iterator[Metric]:

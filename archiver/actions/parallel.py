@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
 from typing import TypeVar
+
+from archiver.log import inherit
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -13,17 +14,7 @@ _Result = TypeVar("_Result")
 
 def open_pool(threads: int, name: str) -> ThreadPoolExecutor:
     """Make threads whose log lines have what is bound here (`log.bound`): they name their run."""
-    bound = [
-        (variable, value)
-        for variable, value in copy_context().items()
-        if variable.name.startswith("structlog_")  # other contexts belong to their thread
-    ]
-
-    def enter() -> None:
-        for variable, value in bound:
-            variable.set(value)
-
-    return ThreadPoolExecutor(threads, name, initializer=enter)
+    return ThreadPoolExecutor(threads, name, initializer=inherit())
 
 
 def in_parallel(

@@ -1,36 +1,26 @@
 """Makes an index from the sidecars of one destination: no provider and no config is needed.
 
 What cannot be read is named and left alone; the rest of the archive is not held up by it.
-Sidecars are read, checked and made into rows on some threads, and written in the order in which
+Sidecars are read, checked and made into rows (`rebuilding`), and written in the order in which
 they are listed, a batch a transaction: memory stays flat however many there are. While a batch is
-written the next one is read, on another core: SQLite takes hundreds of rows in a statement, and
-needs the interpreter's lock only between two of them.
+written the next one is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import islice
 
-from archiver import keys, sidecar
+from archiver import keys
 from archiver.actions.archive import Clock, utc_now
-from archiver.actions.parallel import open_pool
-from archiver.actions.roots import Displaced, refuse_other_root, stem_of
+from archiver.actions.rebuilding.reading import read_all
+from archiver.actions.roots import Displaced, refuse_other_root
 from archiver.errors import CopyDamaged, CopyFrozen, CopyMissing, DestinationUnavailable, KeyInvalid
 from archiver.index import Index, adopted
 from archiver.index.adopted import Adoptable
-from archiver.index.captured import SIDECAR, Captured
-from archiver.model import Digest, Receipt, State, Status
-from archiver.states import MISSING_EVENTS, Event
-from archiver.storage.base import Destination, read_whole
+from archiver.storage.base import Destination
 
-BATCH = 1024
-CHUNK = 64
 MAX_SHOWN_BROKEN = 100
 MAX_FAILURES = 5
 
@@ -51,15 +41,6 @@ class RebuildReport:
     frozen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSidecar:
-    """One sidecar as it was read."""
-
-    key: str
-    digest: Digest
-    content: sidecar.Sidecar
-
-
 def rebuild(
     index: Index,
     destination: Destination,
@@ -77,45 +58,11 @@ def rebuild(
     """
     writer = _Writer(index, destination.name, is_rescue, on_frozen)
     with index.filling():
-        for batch, read in _read_all(destination, clock()):
+        for batch, read in read_all(destination, _sidecar_keys(destination), clock()):
             writer.take_over(batch, read)
             refuse_other_root(destination, writer.last_displaced, writer.report.placed)
             on_progress(writer.report)
     return writer.report
-
-
-def _read_all(
-    destination: Destination, now: datetime
-) -> Iterator[tuple[list[str], list[Adoptable | Exception]]]:
-    """Read all sidecars, a batch at a time; the next one while this one is written."""
-
-    def read(some: Sequence[str]) -> list[Adoptable | Exception]:
-        return [_read_adoptable(destination, key, now) for key in some]
-
-    with open_pool(destination.capabilities.small_reads, "rebuild") as readers:
-        try:
-            found = _sidecar_keys(destination)
-            batch: list[str] = []
-            reads: list[Future[list[Adoptable | Exception]]] = []
-            while True:
-                whole = [one for chunk in reads for one in chunk.result()]
-                before, batch = batch, list(islice(found, BATCH))
-                chunks = [batch[at : at + CHUNK] for at in range(0, len(batch), CHUNK)]
-                reads = [readers.submit(read, chunk) for chunk in chunks]
-                if before:
-                    yield before, whole
-                if not batch:
-                    return
-        finally:
-            readers.shutdown(wait=False, cancel_futures=True)
-
-
-def _read_adoptable(destination: Destination, key: str, now: datetime) -> Adoptable | Exception:
-    """Read one sidecar; gives back what went wrong, as that must not hold up the others."""
-    try:
-        return make_adoptable(destination.name, read_sidecar(destination, key), now)
-    except Exception as error:  # `_Writer` decides about each
-        return error
 
 
 def _sidecar_keys(destination: Destination) -> Iterator[str]:
@@ -129,13 +76,6 @@ def _sidecar_keys(destination: Destination) -> Iterator[str]:
 def _is_own(key: str) -> bool:
     """Whether it is the marker, or was set aside; also as seen from above the archive."""
     return f"/{keys.OWN_FOLDER}" in f"/{key}"
-
-
-def read_sidecar(destination: Destination, key: str) -> ReadSidecar:
-    """Read one sidecar; raises CopyMissing, and CopyDamaged when it is none."""
-    body = read_whole(destination, key, sidecar.MAX_BYTES)
-    digest = Digest(size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-    return ReadSidecar(key, digest, sidecar.decode(body, key))
 
 
 class _Writer:
@@ -204,58 +144,4 @@ class _Writer:
 
 
 def _count_placed(many: Iterable[Adoptable]) -> int:
-    return sum(bool(one.captured.media) for one in many)
-
-
-def take_over(index: Index, destination: str, read: ReadSidecar, now: datetime) -> None:
-    """Adopt one sidecar; raises CopyDamaged or ValueError when it contradicts its own place."""
-    adopted.adopt(index, make_adoptable(destination, read, now))
-
-
-def make_adoptable(destination: str, read: ReadSidecar, now: datetime) -> Adoptable:
-    """Make the rows of one sidecar; raises CopyDamaged when it contradicts its own place."""
-    stem = stem_of(read.key, [media.path for media in read.content.media])
-    return adopted.make_adoptable(read.content.generation, stem, _outcome(destination, read, now))
-
-
-def _outcome(destination: str, read: ReadSidecar, now: datetime) -> Captured:
-    content = read.content
-    event, reason = _judge(content)
-    receipts = [(SIDECAR, _receipt(destination, read.key, read.digest, content.archived_at))]
-    receipts += [
-        (media.key, _receipt(destination, media.path, media.digest, media.fetched_at))
-        for media in content.media
-    ]
-    return Captured(
-        event=event,
-        reason=reason,
-        media=content.media,
-        missing=content.missing,
-        receipts=tuple(receipts),
-        archived_at=content.archived_at,
-        next_try_at=now if event is Event.TRY_FAILED else None,
-    )
-
-
-def _judge(content: sidecar.Sidecar) -> tuple[Event, str | None]:
-    """Name the event that the last try before this sidecar ended in.
-
-    What is in progress gets a sidecar only when it vanished so (`actions/listing/unfinished.py`).
-    """
-    for state in (State.FAILED, State.LOST):
-        found = next((one for one in content.missing if one.state is state), None)
-        if found is not None:
-            return MISSING_EVENTS[state], found.reason
-    if content.generation.status is Status.IN_PROGRESS:
-        return Event.PROVEN_GONE, "vanished while it was in progress"
-    return Event.SECURED, None
-
-
-def _receipt(destination: str, key: str, digest: Digest, stored_at: datetime) -> Receipt:
-    return Receipt(
-        destination=destination,
-        key=key,
-        digest=digest,
-        stored_at=stored_at,
-        verified="sidecar",
-    )
+    return sum(one.has_files for one in many)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from archiver.actions.archive import Account, Archive, Unusable
 from archiver.actions.forecast import forecast
@@ -16,10 +17,12 @@ from archiver.actions.running.options import Observer, RunOptions
 from archiver.actions.running.prepare import prepare
 from archiver.actions.running.summary import EXIT_FAILED, AccountSummary, RunSummary
 from archiver.errors import ArchiveMissing, ArchiverError, DestinationForbidden, Interrupted
-from archiver.fetch.engine import MediaEngine
 from archiver.index import Index, captured, counters, ledger, listed
 from archiver.log import bound
 from archiver.model import State
+
+if TYPE_CHECKING:
+    from archiver.fetch.engine import MediaEngine
 
 __all__ = ["AccountSummary", "Observer", "RunOptions", "RunSummary", "run"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from archiver.cli.durations import timeout_option
 from archiver.cli.output import counted, is_plain_wanted, is_terminal, print_json, visible
 from archiver.cli.settings import Settings
 from archiver.errors import ConfigInvalid
 from archiver.redaction import hide_in_text
-from archiver.units import parse_duration
 
 if TYPE_CHECKING:
     from archiver.actions.doctoring.finding import Finding
@@ -21,32 +21,30 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = max(map(len, _COLOURS))
 
 
-def _read_timeout(_ctx: click.Context, _option: click.Parameter, given: str) -> timedelta:
-    try:
-        return parse_duration(given)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--timeout",
-    default="60s",
-    show_default=True,
-    metavar="DURATION",
-    callback=_read_timeout,
-    help="Give up on a provider or destination that does not answer.",
-)
+@timeout_option("60s", "Give up on a provider or destination that does not answer.")
 @click.option("--send-test", is_flag=True, help="Send a test message to everybody in [alerts].")
+@click.option("--canary", is_flag=True, help="Make, archive and restore a picture: costs credit.")
+@click.option("--account", metavar="NAME", help="Whose picture; else of the only one that can.")
 @click.pass_obj
-def command(settings: Settings, as_json: bool, timeout: timedelta, send_test: bool) -> int:
+def command(
+    settings: Settings,
+    as_json: bool,
+    timeout: timedelta,
+    send_test: bool,
+    canary: bool,
+    account: str | None,
+) -> int:
     """Check all that an archive needs, and say what to do about what is wrong.
 
     Looks at config, secrets, providers (one page each), destinations (put, read back, delete),
-    clock, disks, SQLite and the index. Nothing is changed. Exit code 1 when there is a problem;
-    warnings do not count.
+    clock, disks, SQLite and the index. Nothing is changed, but by --canary, which has the cheapest
+    picture made, archives it and restores it. Exit code 1 when there is a problem; warnings do not
+    count.
     """
+    if account is not None and not canary:
+        raise click.UsageError("--account says whose picture --canary makes")
     from archiver.actions.doctor import doctor, is_well
     from archiver.config import find_config
 
@@ -58,15 +56,24 @@ def command(settings: Settings, as_json: bool, timeout: timedelta, send_test: bo
     from archiver.wiring.doctoring import make_subjects
 
     subjects, last = make_subjects(config, path, sends_test=send_test)
-    findings = []
-    for finding in doctor(subjects, last, timeout.total_seconds()):
-        findings.append(finding)
-        if not as_json:
-            _print(finding, is_quiet=settings.verbosity < 0)
+    names = [subject.name for subject in (*subjects, *last)]
+    findings: list[Finding] = []
+
+    def tell(found: Iterable[Finding]) -> None:
+        for finding in found:
+            findings.append(finding)
+            if not as_json:
+                _print(finding, is_quiet=settings.verbosity < 0)
+
+    tell(doctor(subjects, last, timeout.total_seconds()))
+    if canary:
+        from archiver.cli.canary import SUBJECT, fly
+
+        names.append(SUBJECT)
+        tell(fly(settings, account, is_well=is_well(findings)))
     exit_code = 0 if is_well(findings) else 1
     if as_json:
-        order = [subject.name for subject in (*subjects, *last)]
-        findings.sort(key=lambda finding: order.index(finding.subject))
+        findings.sort(key=lambda finding: names.index(finding.subject))
         _print_document(findings, exit_code)
     elif settings.verbosity >= 0:
         _print_sum(findings)

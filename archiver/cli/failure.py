@@ -89,20 +89,18 @@ def _wants_json_logs(options: Sequence[str]) -> bool:
 
 
 def _log(message: str, exit_code: int, details: str) -> None:
-    import structlog
-
-    from archiver.log import configure
+    from archiver.log import configure, get_logger
 
     configure("json", 0)
     more = {"traceback": details} if details else {}
-    structlog.get_logger().error("command.failed", error=message, exit_code=exit_code, **more)
+    get_logger().error("command.failed", error=message, exit_code=exit_code, **more)
 
 
 def _say(message: str) -> None:
     from archiver.cli.output import visible
 
     text = f"archiver: {visible(message)}"
-    if "JOURNAL_STREAM" in os.environ:  # else nothing needs structlog, which takes 0.1 s to load
+    if "JOURNAL_STREAM" in os.environ:
         from archiver.log import with_level, writes_to_journal
 
         text = with_level(text, "error") if writes_to_journal() else text

@@ -44,13 +44,22 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, _stop)
         yield
     except _Stop as stop:
-        error = Interrupted(_STOPPED)
+        error = Interrupted(stop.args[1])
         error.exit_code = stop.args[0]
         raise error from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_says(message: str) -> Iterator[None]:
+    """Have a stop in here end with another message: what was begun is not to be begun again."""
+    try:
+        yield
+    except _Stop as stop:
+        raise _Stop(stop.args[0], message) from None
 
 
 def leave(exit_code: int) -> NoReturn:
@@ -71,7 +80,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     stopping.set()
     signal.signal(signal.SIGALRM, lambda _number, _frame: _end(exit_code, _STOPPED))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
-    raise _Stop(exit_code)
+    raise _Stop(exit_code, _STOPPED)
 
 
 def _end(exit_code: int, message: str) -> NoReturn:

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from archiver.cli.filters import EXAMPLES, TIME, check_configured
+from archiver.cli.loading import loading
 from archiver.cli.output import is_terminal, print_json
 from archiver.cli.settings import Settings
 
@@ -48,10 +49,11 @@ def command(
     Exit code 0 when all is archived, 3 when something will be tried again, 4 when something
     was lost, 12 when a provider refuses its key.
     """
-    from archiver.cli.running import describe, print_summary, watched_run
-    from archiver.wiring.archive import open_archive, run_lock
-    from archiver.wiring.running import run_options
-    from archiver.wiring.telling import told
+    with loading():
+        from archiver.cli.running import describe, print_summary, watched_run
+        from archiver.wiring.archive import open_archive, run_lock
+        from archiver.wiring.running import run_options
+        from archiver.wiring.telling import told
 
     config = settings.load()
     check_configured(accounts, config.accounts)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archiver.cli.loading import loading
+
 if TYPE_CHECKING:
     from archiver.config import Config
 
@@ -21,12 +23,13 @@ class Settings:
 
     def load(self) -> Config:
         """Find, read and validate the config."""
-        from archiver.config import load_config
+        with loading():
+            from archiver.config import load_config
 
-        return load_config(self.config_path)
+            return load_config(self.config_path)
 
     def configure_logs(self) -> None:
-        """Set logging up; commands that only read do without (structlog takes 0.1 s to load)."""
+        """Set logging up, for commands that say events."""
         from archiver.log import configure
 
         configure(self.log_format, self.verbosity)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from archiver.actions.capturing.commit import CaptureReport
-from archiver.actions.forecast import Forecast
-from archiver.actions.listing.page import WalkReport
 from archiver.actions.run import Observer, RunSummary
 from archiver.actions.running.summary import EXIT_INCOMPLETE, EXIT_WELL
 from archiver.cli.output import counted
 from archiver.cli.settings import Settings
+from archiver.log import get_logger
 from archiver.units import format_size
+
+if TYPE_CHECKING:
+    from archiver.actions.capturing.commit import CaptureReport
+    from archiver.actions.forecast import Forecast
+    from archiver.actions.listing.page import WalkReport
 
 
 @contextmanager
@@ -48,9 +52,7 @@ class LogObserver:
     """Writes dotted events."""
 
     def __init__(self) -> None:
-        import structlog
-
-        self._log = structlog.get_logger()
+        self._log = get_logger()
         self._is_outage_told = False
 
     def listed(self, report: WalkReport) -> None:

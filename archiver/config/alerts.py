@@ -94,3 +94,9 @@ class AlertsSection(Section):
     apprise: tuple[SecretSource, ...] = Field((), description="apprise addresses (extra)")
     textfile: Path | None = Field(None, description="metrics for node_exporter, after each run")
     mail: MailSection | None = Field(None, description="messages by mail")
+
+    @property
+    def name_somebody(self) -> bool:
+        """Whether there is anybody to tell anything."""
+        single = (self.ping_url, self.textfile, self.mail)
+        return any(one is not None for one in single) or bool(self.webhook or self.apprise)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +26,7 @@ def contradictions(config: Config) -> list[Problem]:
     return [
         *_not_available(config),
         *_not_together(config),
+        *_not_provable(config),
         *_not_installed(config),
         *_too_slow(config),
     ]
@@ -47,6 +49,21 @@ def _not_together(config: Config) -> Iterator[Problem]:
     if {"cron", "every"} <= config.schedule.model_fields_set:
         words = "schedule.every and schedule.cron are both set; keep one"
         yield _problem("schedule.cron", words)
+
+
+def _not_provable(config: Config) -> Iterator[Problem]:
+    """Whoever listens for webhooks has to know a genuine one from any other."""
+    if not config.webhooks.listen:
+        return
+    for options in config.accounts.values():
+        proofs = (name for name in type(options).model_fields if name.startswith("webhook_"))
+        if any(getattr(options, name) is not None for name in proofs):
+            return
+    yield _problem(
+        "webhooks.listen",
+        "webhooks.listen is set, but no account says how its webhooks are proven: give one a "
+        "webhook_token, or what its provider signs with",
+    )
 
 
 def _not_installed(config: Config) -> Iterator[Problem]:
@@ -134,3 +151,7 @@ class _NoApi:
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Never called."""
         raise AssertionError(f"opening a provider asked for {path}")
+
+    def post_form(self, path: str, fields: Mapping[str, str], files: Sequence[Path]) -> object:
+        """Never called."""
+        raise AssertionError(f"opening a provider posted to {path}")

@@ -136,6 +136,18 @@ class DaemonSection(Section):
     drain: Duration = Field("60s", description="how long a stop waits", validate_default=True)
 
 
+class WebhooksSection(Section):
+    """Where providers may say that something is ready."""
+
+    listen: Annotated[str, AfterValidator(_check_listen)] = Field(
+        "", description='where webhooks are taken, such as "127.0.0.1:8787"; "" for nowhere'
+    )
+    max_body: Size = Field("1MB", description="refuse larger ones", validate_default=True)
+    per_minute: int = Field(
+        3000, ge=1, description="refuse more of one account, or of strangers, in a minute"
+    )
+
+
 class Config(Section):
     """The whole config. Make it with `config_model()`, which knows all adapters."""
 
@@ -145,6 +157,7 @@ class Config(Section):
     accounts: dict[str, AccountOptions] = Field(default_factory=dict)
     destinations: dict[str, Any] = Field(default_factory=dict)
     daemon: DaemonSection = Field(default_factory=DaemonSection)
+    webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     alerts: AlertsSection = Field(default_factory=AlertsSection)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
+from archiver.log import get_logger
 
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.1
@@ -67,7 +67,7 @@ class Lane:
                 self._work(names)
             except Exception:
                 # A bug in one piece of work; the next one may go well, and the log tells.
-                structlog.get_logger().exception("job.crashed", job=sorted(names))
+                get_logger().exception("job.crashed", job=sorted(names))
 
     def _next(self) -> frozenset[str] | None:
         """Wait for work; None at the end."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-import structlog
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -17,6 +16,7 @@ from archiver.daemon.life import Life
 from archiver.errors import ArchiverError
 from archiver.index import jobs, opened_index
 from archiver.index.jobs import RELOAD
+from archiver.log import get_logger
 from archiver.units import format_duration
 from archiver.wiring.telling import tell_all
 from archiver.wiring.watched import watched
@@ -50,7 +50,7 @@ class Looking:
                 jobs.remember_try(index, RELOAD, now)
                 jobs.remember_end(index, RELOAD, now, refusal)
         except ArchiverError as error:
-            structlog.get_logger().debug("config.unremembered", error=str(error))
+            get_logger().debug("config.unremembered", error=str(error))
 
     def __call__(self, _names: frozenset[str]) -> None:
         """Raise and end alarms, write the textfile, and say in one line how things are."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-import structlog
+from archiver.log import get_logger
 
 
 class Notifier:
@@ -59,7 +59,7 @@ class Notifier:
                     end.settimeout(5)
                     end.sendto(message.encode(), self._address)
             except OSError as error:
-                structlog.get_logger().warning("systemd.unreachable", error=str(error))
+                get_logger().warning("systemd.unreachable", error=str(error))
 
 
 def _feed_seconds(environment: Mapping[str, str]) -> float | None:

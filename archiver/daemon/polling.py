@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from archiver.actions.run import Observer, RunSummary
 from archiver.config import Config
+from archiver.daemon.holding import Holding
 from archiver.daemon.life import Life
 from archiver.errors import ArchiverError, ConfigInvalid, Interrupted, LockHeld
-from archiver.wiring.archive import open_archive, run_lock
+from archiver.log import get_logger
+from archiver.wiring.accounts import Paces
+from archiver.wiring.archive import open_archive
 from archiver.wiring.running import pass_over, run_options
 from archiver.wiring.telling import told
 
@@ -37,11 +38,13 @@ class Polling:
     def __init__(
         self,
         life: Life,
+        holding: Holding,
         make_observer: Callable[[], Observer],
         again: Callable[..., None],
         then: Callable[[], None],
     ) -> None:
         self._life = life
+        self._holding = holding
         self._make_observer = make_observer
         self._again = again
         self._then = then
@@ -55,23 +58,23 @@ class Polling:
             if not wanted:
                 return
             try:
-                with run_lock(config.archive.state_dir, wait=False):
-                    summary = self._pass(config, wanted)
+                with self._holding.held(config.archive.state_dir) as paces:
+                    summary = self._pass(config, wanted, paces)
             except LockHeld:
                 life.notifier.status("another run is at work; waiting for its end")
                 life.notifier.feed_watchdog()
                 life.wait(LOCK_WAIT_SECONDS)
                 continue
             except ConfigInvalid as error:  # the state directory is gone, or closed to us
-                structlog.get_logger().error("run.failed", error=str(error))
+                get_logger().error("run.failed", error=str(error))
                 summary = None
             self._then()
             self._again(*(name for name in wanted if summary and summary.accounts[name].is_cut))
             return
 
-    def _pass(self, config: Config, names: tuple[str, ...]) -> RunSummary | None:
+    def _pass(self, config: Config, names: tuple[str, ...], paces: Paces) -> RunSummary | None:
         """Make one pass; None when it came to nothing, which was told."""
-        life, log = self._life, structlog.get_logger()
+        life, log = self._life, get_logger()
         began_at, seconds = time.monotonic(), longest_pass(config).total_seconds()
 
         def may_go_on() -> bool:
@@ -82,9 +85,9 @@ class Polling:
         life.notifier.status(f"a pass over {', '.join(names)}")
         try:
             with told(config) as end, open_archive(config, create_index=True) as archive:
-                options = run_options(config, may_go_on=may_go_on)
+                options = run_options(config, may_go_on=may_go_on, claims=self._holding.claims)
                 observer = self._make_observer()
-                summary = pass_over(config, archive, options, names, observer, life.stopping)
+                summary = pass_over(config, archive, options, names, observer, life.stopping, paces)
                 end(summary)
         except Interrupted:
             log.warning("run.abandoned", accounts=names)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from archiver.actions.drill import SAMPLE, drill
 from archiver.actions.verify import VerifyOptions, verify
 from archiver.config import Config
 from archiver.daemon.life import Life
 from archiver.daemon.timetable import DRILL, VERIFY
 from archiver.errors import ArchiverError, Interrupted, LockHeld
+from archiver.log import get_logger
 from archiver.wiring.archive import VERIFY_LOCK, open_archive, run_lock
 
 
@@ -31,7 +30,7 @@ class Proving:
                 self._then()
 
     def _do(self, name: str, work: Callable[[Config, threading.Event], None]) -> None:
-        config, log = self._life.config, structlog.get_logger()
+        config, log = self._life.config, get_logger()
         try:
             with run_lock(config.archive.state_dir, wait=False, name=VERIFY_LOCK):
                 work(config, self._life.draining)
@@ -51,7 +50,7 @@ def _verify(config: Config, stopping: threading.Event) -> None:
     )
     with open_archive(config) as archive:
         report = verify(archive, tuple(config.destinations), options, stopping)
-    tell = structlog.get_logger().info if report.is_clean else structlog.get_logger().error
+    tell = get_logger().info if report.is_clean else get_logger().error
     tell(
         "verify.finished",
         listed=report.listed,
@@ -69,7 +68,7 @@ def _drill(config: Config, stopping: threading.Event) -> None:
     with open_archive(config) as archive:
         reports = drill(archive, tuple(config.destinations), SAMPLE, _few(config), stopping)
     for report in reports:
-        tell = structlog.get_logger().info if report.is_clean else structlog.get_logger().error
+        tell = get_logger().info if report.is_clean else get_logger().error
         tell(
             "drill.finished",
             destination=report.destination,

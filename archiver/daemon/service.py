@@ -1,7 +1,7 @@
 """The daemon as a whole: begins its lanes, answers signals, takes a new config, ends in order.
 
 The main thread only waits for signals and looks after the others. Passes are made in one lane,
-verify and drills in another, alarms in a third: none of them waits for another.
+verify and drills in another, alarms in a third, hints in a fourth: none of them waits for another.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-
-import structlog
 
 from archiver import __version__
 from archiver.actions.run import Observer
 from archiver.config import Config
-from archiver.daemon.endpoint import Endpoint
+from archiver.daemon.addresses import Addresses
+from archiver.daemon.endpoint import Answer, Endpoint, Request, pages
+from archiver.daemon.hinting import Hinting
+from archiver.daemon.holding import Holding
+from archiver.daemon.inlet import MANNERS, Webhooks
+from archiver.daemon.intake import Intake
 from archiver.daemon.lane import Lane
 from archiver.daemon.life import Life
 from archiver.daemon.looking import Looking
@@ -28,9 +32,11 @@ from archiver.daemon.proving import Proving
 from archiver.daemon.signals import RELOAD, STOP, caught_signals
 from archiver.daemon.timetable import Timetable
 from archiver.errors import AddressInUse, ArchiverError, ConfigInvalid, LockHeld
+from archiver.log import get_logger
 from archiver.wiring.archive import DAEMON_LOCK, run_lock
 
 LOOK = "look"
+HINTS = "hints"
 LOOK_SECONDS = 30.0
 STEP_SECONDS = 30.0
 """A clock that is put right by more than that has stepped; less is how clocks are kept right."""
@@ -64,21 +70,26 @@ def serve(
 class _Service:
     def __init__(self, life: Life, make_observer: Callable[[], Observer]) -> None:
         self._life = life
-        self._log = structlog.get_logger()
+        self._log = get_logger()
         self._looking = Looking(life)
-        self._polling = Polling(life, make_observer, self._ask_again, self._look)
+        holding = Holding()
+        self._polling = Polling(life, holding, make_observer, self._ask_again, self._look)
         self._watcher = Lane("look", self._looking)
         self._poller = Lane("run", self._polling, life.notifier.feed_watchdog)
         self._prover = Lane("verify", Proving(life, self._look))
+        self._hinter = Lane("hints", Hinting(life, holding, make_observer, self._poller.ask))
         # A new archive gets this long to have an index before an alarm says that it has none.
         self._looked_at = time.monotonic()
         self._clock_is_ahead = _clock_is_ahead()
-        self._endpoint = self._listen(life.config)
+        self._intake = Intake(life.config.archive.state_dir, partial(self._hinter.ask, HINTS))
+        self._webhooks = Webhooks(life.config, self._intake)
+        self._addresses = Addresses({"daemon": self._watched_at, "webhooks": self._told_at})
+        self._addresses.move(_wanted(life.config))
         self._timetable = self._make_timetable(life.config)
 
     @property
     def _lanes(self) -> tuple[Lane, ...]:
-        return self._poller, self._prover, self._watcher
+        return self._poller, self._prover, self._watcher, self._hinter
 
     def go(self, wait_for_signals: Callable[[float], Collection[signal.Signals]]) -> None:
         """Work until a signal says otherwise."""
@@ -96,8 +107,8 @@ class _Service:
             self._stop(wait_for_signals)
         finally:
             self._timetable.stop()
-            if self._endpoint is not None:
-                self._endpoint.close()
+            self._addresses.close()
+            self._intake.close()
 
     def _look_after(self) -> None:
         """Raise alarms now and then; raises when a part that must go on has died."""
@@ -107,6 +118,7 @@ class _Service:
             self._follow_clock()
         if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._look()
+        self._hinter.ask(HINTS)
         self._looking.next_runs = self._timetable.next_runs()
 
     def _follow_clock(self) -> None:
@@ -172,23 +184,17 @@ class _Service:
                 "restart it to use another one"
             )
         refuse_contradictions(config)
-        if config.daemon.listen != before.daemon.listen:
-            self._move(config, before)
+        self._move(config)
         self._life.config = config  # a pass that is under way ends soon: it asks for this
         self._begin_timetable(config)
 
-    def _move(self, config: Config, before: Config) -> None:
-        """Listen elsewhere; where that cannot be, at the address of before, and raise.
-
-        The old address is given up first: the new one may be the same port on all addresses.
-        """
-        if self._endpoint is not None:
-            self._endpoint.close()
-            self._endpoint = None
+    def _move(self, config: Config) -> None:
+        """Take webhooks and listen as another config says; raises when an address is taken."""
+        before, self._webhooks = self._webhooks, Webhooks(config, self._intake)
         try:
-            self._endpoint = self._listen(config)
+            self._addresses.move(_wanted(config))
         except AddressInUse:
-            self._endpoint = self._listen(before)
+            self._webhooks = before
             raise
 
     def _begin_timetable(self, config: Config) -> None:
@@ -201,23 +207,34 @@ class _Service:
         past = load_past(config)
         return Timetable(config, past, self._poller.ask, self._prover.ask, datetime.now(UTC))
 
-    def _listen(self, config: Config) -> Endpoint | None:
-        """Serve health and metrics, where the config wants it."""
-        if not config.daemon.listen:
-            return None
-        return Endpoint(config.daemon.listen, self._looking.routes)
+    def _watched_at(self, listen: str) -> Endpoint:
+        """Serve health and metrics."""
+        return Endpoint(listen, pages(self._looking.routes))
+
+    def _told_at(self, listen: str) -> Endpoint:
+        """Take webhooks, each by the config of the moment."""
+        return Endpoint(listen, self._answer_webhook, MANNERS)
+
+    def _answer_webhook(self, request: Request) -> Answer:
+        return self._webhooks.answer(request)
 
     def _told(self, config: Config) -> dict[str, object]:
         return {
             "accounts": sorted(config.accounts),
             "destinations": sorted(config.destinations),
             "listen": config.daemon.listen,
+            "webhooks": config.webhooks.listen,
             "state_dir": str(Path(config.archive.state_dir)),
             "first_runs": {
                 name: f"{moment:%Y-%m-%dT%H:%M:%SZ}"
                 for name, moment in sorted(self._timetable.next_runs().items())
             },
         }
+
+
+def _wanted(config: Config) -> dict[str, str]:
+    """Where the daemon is to answer."""
+    return {"daemon": config.daemon.listen, "webhooks": config.webhooks.listen}
 
 
 def _clock_is_ahead() -> float:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archiver import keys
 from archiver.index import statements
@@ -21,7 +20,7 @@ from archiver.index.captured import Captured
 from archiver.index.database import Index
 from archiver.index.gathered import gathered
 from archiver.index.rows import generation_row, stamp, stamp_or_none
-from archiver.model import Generation, Kind, Media, Missing, Receipt, Role, State, Status
+from archiver.model import Generation, Kind, Media, Missing, Receipt, State, Status
 from archiver.states import ASSETS, DUE_STATES, GENERATIONS, MISSING_EVENTS, Event, after
 
 if TYPE_CHECKING:
@@ -63,6 +62,9 @@ _ASSET = (
     "http_status",
     "failed_at",
 )
+_LISTED = after(ASSETS, None, Event.LISTED)
+_HELD = after(ASSETS, _LISTED, Event.SECURED).value
+"""Whatever was known of a file, that is what one that is there becomes."""
 _NO_ASSET: dict[str, object] = dict.fromkeys(_ASSET)
 _KEPT_OF_ASSET = ("position", "role", "ordinal", "link_is_whole")
 _PUT_ASSET = (
@@ -72,10 +74,6 @@ _PUT_ASSET = (
     + ", ".join(
         f"{column} = excluded.{column}" for column in _ASSET[1:] if column not in _KEPT_OF_ASSET
     )
-)
-_END = (
-    "UPDATE generations SET state = ?, is_secured = ?, reason = ?, archived_at = ?,"
-    " next_try_at = ? WHERE number = ?"
 )
 _KNOWN = (
     "SELECT g.account, g.id FROM json_each(?) AS wanted CROSS JOIN generations AS g"
@@ -87,16 +85,25 @@ _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueErro
 """What comes of a sidecar that contradicts what the index holds, or holds what SQLite cannot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Adoptable:
-    """What one sidecar tells, with its rows made: that needs no lock, so any thread can do it."""
+class Adoptable(NamedTuple):
+    """The rows of one sidecar, as they are while nothing else is known of its generation.
 
-    generation: Generation
-    stem: str
-    captured: Captured
+    To make them needs no lock, so any thread can, or another process: a tuple gets there fastest.
+    """
+
     row: dict[str, object]
     assets: list[dict[str, object]]
     copies: list[dict[str, object]]
+
+    @property
+    def stem(self) -> str:
+        """Where its files lie."""
+        return str(self.row["stem"])
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it names any file."""
+        return any(map(_is_file, self.assets))
 
 
 def make_adoptable(generation: Generation, stem: str, captured: Captured) -> Adoptable:
@@ -113,13 +120,17 @@ def make_adoptable(generation: Generation, stem: str, captured: Captured) -> Ado
         "archived_at": stamp_or_none(captured.archived_at),
         "next_try_at": stamp_or_none(captured.next_try_at),
     }
-    ordinals: Counter[Role] = Counter()
-    assets = []
-    for position, entry in enumerate(_entries(captured)):
-        ordinal = _next_ordinal(stem, entry, ordinals)
-        assets.append({**_asset_row(entry, None), "position": position, "ordinal": ordinal})
+    ordinals: Counter[object] = Counter()
+    entries = (
+        *(_media_row(media, stem) for media in captured.media),
+        *(_missing_row(missing) for missing in captured.missing),
+    )
+    assets = [
+        {**asset, "position": position, "ordinal": _next_ordinal(asset, ordinals)}
+        for position, asset in enumerate(entries)
+    ]
     copies = [_copy_row(key, receipt) for key, receipt in captured.receipts]
-    return Adoptable(generation, stem, captured, row, assets, copies)
+    return Adoptable(row, assets, copies)
 
 
 def adopt_all(index: Index, many: Sequence[Adoptable]) -> list[tuple[Adoptable, Exception]]:
@@ -143,12 +154,12 @@ def adopt_all(index: Index, many: Sequence[Adoptable]) -> list[tuple[Adoptable, 
 
 def _part(db: Database, many: Sequence[Adoptable]) -> tuple[list[Adoptable], list[Adoptable]]:
     """Part what the index does not know yet from all else, which has to be compared."""
-    wanted = json.dumps([[one.generation.account, one.generation.id] for one in many])
+    wanted = json.dumps([[one.row["account"], one.row["id"]] for one in many])
     known = set(db.conn.execute(_KNOWN, (wanted,)))
     new: list[Adoptable] = []
     others: list[Adoptable] = []
     for one in many:
-        identity = (one.generation.account, one.generation.id)
+        identity = (one.row["account"], one.row["id"])
         (others if identity in known else new).append(one)
         known.add(identity)
     return new, others
@@ -198,7 +209,7 @@ def _adopt(db: Database, one: Adoptable) -> None:
         [last] = db.conn.execute("SELECT COALESCE(MAX(number), 0) FROM generations").fetchone()
         _insert(db, last, [one])
     elif known[1] != one.stem:
-        raise ValueError(f"{one.generation.id} has another sidecar already, at {known[1]}")
+        raise ValueError(f"{one.row['id']} has another sidecar already, at {known[1]}")
     else:
         _add_more(db, known[0], one)
         _put_copies(db, [(known[0], one)])
@@ -211,83 +222,84 @@ def take_words(index: Index, number: int, generation: Generation, archived_at: d
         statements.update(db, "generations", ["number"], [{"number": number, **row}])
 
 
-def _entries(captured: Captured) -> tuple[Media | Missing, ...]:
-    return (*captured.media, *captured.missing)
-
-
 def _add_more(db: Database, number: int, one: Adoptable) -> None:
     """Add a further sidecar's files to a known generation, and judge its state anew.
 
     What was committed tells more than a listing: its words replace those of a pending row, and of
     one that was in progress. So do those of a sidecar that names a file which was not kept yet.
     """
-    [before] = db.conn.execute(
-        "SELECT state FROM generations WHERE number = ?", (number,)
-    ).fetchone()
+    known = db.conn.execute("SELECT state FROM generations WHERE number = ?", (number,)).fetchone()
+    before = State(known[0])
     states, ordinals = _known_assets(db.conn, number)
-    is_ended = one.generation.status is not Status.IN_PROGRESS
-    tells_more = any(states.get(media.key) is not State.ARCHIVED for media in one.captured.media)
+    is_ended = one.row["status"] != Status.IN_PROGRESS
+    tells_more = any(
+        _is_file(asset) and states.get(asset["key"]) is not State.ARCHIVED for asset in one.assets
+    )
     if before in (State.PENDING, State.IN_PROGRESS) or (is_ended and tells_more):
         facts = {name: one.row[name] for name in _FACTS}
         statements.update(db, "generations", ["number"], [{"number": number, **facts}])
-    for entry in _entries(one.captured):
-        known = states.get(entry.key)
-        if known is None or (isinstance(entry, Media) and known is not State.ARCHIVED):
-            row = _asset_row(entry, known)
+    for asset in one.assets:
+        state = states.get(asset["key"])
+        if state is None or (_is_file(asset) and state is not State.ARCHIVED):
             place = {"generation": number, "position": len(states)}
-            ordinal = _next_ordinal(one.stem, entry, ordinals)
-            db.conn.execute(_PUT_ASSET, {**row, **place, "ordinal": ordinal})
-            states[entry.key] = State(str(row["state"]))
+            ordinal = _next_ordinal(asset, ordinals)
+            db.conn.execute(_PUT_ASSET, {**asset, **place, "ordinal": ordinal})
+            states[asset["key"]] = State(str(asset["state"]))
     is_whole = set(states.values()) <= {State.ARCHIVED, State.EXCLUDED}
-    if is_whole or before == State.IN_PROGRESS:
-        event = one.captured.event if before == State.IN_PROGRESS else Event.SECURED
-        state = after(GENERATIONS, State(before), event)
-        db.conn.execute(
-            _END,
-            (
-                state.value,
-                int(state not in DUE_STATES),
-                None if event is Event.SECURED else one.captured.reason,
-                stamp_or_none(one.captured.archived_at),
-                stamp_or_none(one.captured.next_try_at),
-                number,
-            ),
-        )
+    if is_whole or before is State.IN_PROGRESS:
+        _end(db, number, before, one)
 
 
-def _known_assets(db: sqlite3.Connection, number: int) -> tuple[dict[str, State], Counter[Role]]:
+def _end(db: Database, number: int, before: State, one: Adoptable) -> None:
+    """Write what a generation has come to: what was in progress, to what its sidecar says."""
+    is_first = before is State.IN_PROGRESS
+    state = State(str(one.row["state"])) if is_first else after(GENERATIONS, before, Event.SECURED)
+    row = {
+        "number": number,
+        "state": state.value,
+        "is_secured": int(state not in DUE_STATES),
+        "reason": one.row["reason"] if is_first else None,
+        "archived_at": one.row["archived_at"],
+        "next_try_at": one.row["next_try_at"],
+    }
+    statements.update(db, "generations", ["number"], [row])
+
+
+def _known_assets(
+    db: sqlite3.Connection, number: int
+) -> tuple[dict[object, State], Counter[object]]:
     """The states of a generation's assets, and the last number given in each role."""
-    states: dict[str, State] = {}
-    ordinals: Counter[Role] = Counter()
+    states: dict[object, State] = {}
+    ordinals: Counter[object] = Counter()
     rows = db.execute(
         "SELECT key, state, role, ordinal FROM assets WHERE generation = ?", (number,)
     )
     for key, state, role, ordinal in rows:
         states[key] = State(state)
-        ordinals[Role(role)] = max(ordinals[Role(role)], ordinal)
+        ordinals[role] = max(ordinals[role], ordinal)
     return states, ordinals
 
 
-def _next_ordinal(stem: str, entry: Media | Missing, ordinals: Counter[Role]) -> int:
+def _is_file(asset: Mapping[str, object]) -> bool:
+    return asset["path"] is not None
+
+
+def _next_ordinal(asset: Mapping[str, object], ordinals: Counter[object]) -> int:
     """The number a file's name carries; what has no file yet gets the next one."""
-    if isinstance(entry, Media):
-        ordinal = keys.read_ordinal(stem, entry.path)
-    else:
-        ordinal = ordinals[entry.role] + 1
-    ordinals[entry.role] = max(ordinals[entry.role], ordinal)
+    role = asset["role"]
+    ordinal = int(str(asset["ordinal"])) if _is_file(asset) else ordinals[role] + 1
+    ordinals[role] = max(ordinals[role], ordinal)
     return ordinal
 
 
-def _asset_row(entry: Media | Missing, before: State | None) -> dict[str, object]:
-    before = before or after(ASSETS, None, Event.LISTED)
-    row = _media(entry, before) if isinstance(entry, Media) else _missing(entry, before)
-    return {**_NO_ASSET, "key": entry.key, "role": entry.role.value, "link_is_whole": 0, **row}
-
-
-def _media(media: Media, before: State) -> dict[str, object]:
+def _media_row(media: Media, stem: str) -> dict[str, object]:
     return {
+        **_NO_ASSET,
+        "key": media.key,
+        "role": media.role.value,
+        "ordinal": keys.read_ordinal(stem, media.path),
         "kind": media.kind.value,
-        "state": after(ASSETS, before, Event.SECURED).value,
+        "state": _HELD,
         "source_url": media.source_url,
         "link_is_whole": int(media.source_url is not None),
         "original_name": media.original_name,
@@ -301,10 +313,14 @@ def _media(media: Media, before: State) -> dict[str, object]:
     }
 
 
-def _missing(missing: Missing, before: State) -> dict[str, object]:
+def _missing_row(missing: Missing) -> dict[str, object]:
     return {
+        **_NO_ASSET,
+        "key": missing.key,
+        "role": missing.role.value,
         "kind": Kind.OTHER.value,
-        "state": after(ASSETS, before, MISSING_EVENTS[missing.state]).value,
+        "state": after(ASSETS, _LISTED, MISSING_EVENTS[missing.state]).value,
+        "link_is_whole": 0,
         "reason": missing.reason,
         "http_status": missing.http_status,
         "failed_at": stamp(missing.at),

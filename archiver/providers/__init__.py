@@ -10,4 +10,8 @@ PROVIDERS = {
     "sync": "archiver.providers.sync",
     "neuralbox": "archiver.providers.neuralbox",
 }
-"""Name in the config -> module with `Options` and `open_provider(account, options, api)`."""
+"""Name in the config -> module with `Options`, `CONNECTION` and the functions
+
+`open_provider(account, options, api)`, `open_signature(options)`, `hook_of(body)`,
+`recognises(body)`.
+"""

@@ -7,18 +7,20 @@ downloads media, writes, sleeps, retries or logs: that is done by the `Api` it i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from archiver.errors import AnswerInvalid, GenerationNotFound, ProviderError
-from archiver.model import BadRow, Generation, Kind, Page
+from archiver.model import BadRow, Generation, Kind, Page, Role, Status
 from archiver.options import Duration
 from archiver.providers.fields import RowInvalid, read_id
+from archiver.providers.making import Maker
 from archiver.secrets import SecretSource
 from archiver.units import parse_time
 
@@ -48,6 +50,25 @@ class Capabilities:
     requests_per_day: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a body says that a service made itself (an answer, a webhook): of which generation.
+
+    `generation` is the whole of it where the body is its full record; None: it is but a hint.
+    """
+
+    id: str
+    generation: Generation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a provider says it is with a generation; None where it does not say."""
+
+    percent: int | None = None
+    eta_seconds: float | None = None
+
+
 class Api(Protocol):
     """One account's API as an adapter sees it: authenticated, paced, retried, checked.
 
@@ -59,6 +80,12 @@ class Api(Protocol):
 
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Fetch a short text/plain answer, without surrounding white space."""
+
+    def post_form(self, path: str, fields: Mapping[str, str], files: Sequence[Path]) -> object:
+        """Send a form, with `files` as its parts "files", and return the JSON that answers it.
+
+        Sent again only when it certainly was not taken; else MakingUncertain.
+        """
 
 
 class Provider(Protocol):
@@ -82,6 +109,16 @@ class Provider(Protocol):
 
     def refresh(self, generation_id: str, listed: Mapping[str, object] | None = None) -> Generation:
         """Fetch one generation with links as fresh as the provider can make them."""
+
+    def read(self, body: Mapping[str, object]) -> Told:
+        """Read a body that the service made itself; raises RowInvalid, which names the field."""
+
+    def progress(self, generation: Generation) -> Progress:
+        """Tell by the provider's own word, in `generation.raw`, how far it is. Never raises."""
+
+    @property
+    def maker(self) -> Maker | None:
+        """What makes new generations; None where they can only be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +169,9 @@ class AccountOptions(BaseModel):
     every: Duration | None = Field(None, description="poll this account at its own interval")
     kinds: tuple[Kind, ...] | None = Field(None, description="keep only these kinds; else all")
     since: datetime | None = Field(None, description="leave out generations made before")
+    webhook_token: SecretSource | None = Field(
+        None, description="where the last part of the webhooks' address is kept: a long random word"
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -177,6 +217,20 @@ def read_detail(provider: str, generation_id: str, parse: Callable[[], Generatio
             f"{provider} was asked for generation {generation_id} and answered {generation.id}"
         )
     return generation
+
+
+def read_whole(record: Mapping[str, object], parse: Callable[..., Generation]) -> Told:
+    """Read a record that a service handed out; what says it is finished, of no file, is a hint.
+
+    To take such a one for the whole would close a generation without its files (promise 1).
+    """
+    try:
+        found = parse(record)
+    except RecursionError:
+        raise RowInvalid("the body is nested too deeply") from None
+    has_output = any(one.role is Role.OUTPUT and one.sources for one in found.assets)
+    is_whole = found.status is not Status.COMPLETED or has_output
+    return Told(id=found.id, generation=found if is_whole else None)
 
 
 def get_detail(api: Api, *paths: str) -> object:

@@ -195,6 +195,28 @@ def names(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+def percentage(row: Row, name: str) -> int | None:
+    """Read how much of a whole is done; what is no number from 0 to 100 says nothing."""
+    found = _finite(row.get(name))
+    return int(found) if found is not None and 0 <= found <= 100 else None
+
+
+def seconds(row: Row, name: str) -> float | None:
+    """Read how long something is said to take; what is no positive number says nothing."""
+    found = _finite(row.get(name))
+    return found if found is not None and found >= 0 else None
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def rest(row: Row, fixed: Collection[str]) -> dict[str, object]:
     """Copy all that is set and not one of the fixed fields, cleaned: the parameters."""
     return {
@@ -208,6 +230,13 @@ def merge(listed: Row | None, detail: Row) -> Row:
     """Lay a detail record over the listed one; what is null or empty there hides nothing."""
     said = {name: value for name, value in detail.items() if value is not None and value != ""}
     return {**detail, **(listed or {}), **said}
+
+
+def newest_record(raw: Mapping[str, object]) -> Row:
+    """Lay the records of Generation.raw over each other, the detail on top."""
+    listed, detail = raw.get("list"), raw.get("detail")
+    upper = detail if isinstance(detail, Mapping) else {}
+    return merge(listed if isinstance(listed, Mapping) else None, upper)
 
 
 def raw_records(listed: Row | None, detail: Row | None) -> dict[str, object]:

@@ -6,6 +6,7 @@ Paging: page numbers from 1, `total` counts all pages; order and end are not doc
 first is what every public client assumes). Pages shift while they are read.
 Links: signed, of unstated short life; a fresh reading of the detail is the only way to renew
 them. The files go about 30 days after creation: `expired_at` in each record.
+Making: see `geminigen_making`. Webhooks: one address an account, see `geminigen_hooks`.
 Verified: read from the vendor's pages, 2026-11; nothing was tried against a live endpoint.
 """
 
@@ -18,7 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from archiver.errors import AnswerInvalid, CredentialsRejected, RateLimited
+from archiver.errors import AnswerInvalid, CredentialsRejected, ProviderError, RateLimited
 from archiver.model import (
     Cost,
     Failure,
@@ -26,25 +27,33 @@ from archiver.model import (
     Page,
     Status,
 )
-from archiver.providers import fields
+from archiver.providers import fields, geminigen_hooks
 from archiver.providers.base import (
     AccountOptions,
     Api,
     Capabilities,
     Connection,
+    Progress,
     Provider,
+    Told,
     read_detail,
+    read_whole,
 )
 from archiver.providers.fields import Row
+from archiver.providers.geminigen_making import GeminiGenMaker
 from archiver.providers.geminigen_media import IN_PROGRESS, PARTS, assets_of, kind_of
 from archiver.providers.links import settled
+from archiver.providers.making import Maker
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
+from archiver.secrets import SecretSource
 
 ITEMS_PER_PAGE = 50
 _COMPLETED = 2
 _RETRY_AFTER_SECONDS = 20.0
+_PAYMENT_REQUIRED = 402
 _KEY_REFUSED = ("API_KEY_REQUIRED", "API_KEY_NOT_FOUND", "USER_NOT_FOUND")
 _TOO_OFTEN = ("GEMINI_RATE_LIMIT",)
+_RECORD_FIELDS = fields.names("model_name input_text status generate_result status_percentage")
 _PARAMETERS = fields.names(
     "inference_type custom_prompt aspect_ratio style resolution duration voices speed emotion "
     "accent vibe_id output_format output_channel person_generation safety_filter_level"
@@ -63,6 +72,9 @@ class Options(AccountOptions):
         "https://cdn.geminigen.ai/",
         description="where a relative path leads, for files that have no full address",
     )
+    webhook_public_key: SecretSource | None = Field(
+        None, description="where the key is kept (PEM) that proves webhooks, from the dashboard"
+    )
 
 
 def _refusal(status: int, body: object) -> Exception | None:
@@ -78,6 +90,11 @@ def _refusal(status: int, body: object) -> Exception | None:
             retry_after_seconds=_RETRY_AFTER_SECONDS,
             http_status=status,
         )
+    if status == _PAYMENT_REQUIRED:
+        return ProviderError(
+            f"geminigen wants to be paid first: {message or code or 'no reason given'}",
+            http_status=status,
+        )
     return None
 
 
@@ -87,6 +104,21 @@ CONNECTION = Connection(authentication=lambda key: {"x-api-key": key}, refusal=_
 def open_provider(account: str, options: Options, api: Api) -> Provider:
     """Open an account at GeminiGen."""
     return GeminiGen(account, options, api)
+
+
+def open_signature(options: Options) -> geminigen_hooks.EventSignature | None:
+    """Open what proves the account's webhooks."""
+    return geminigen_hooks.open_signature(options.webhook_public_key)
+
+
+hook_of = geminigen_hooks.hook_of
+
+
+def recognises(body: Row) -> bool:
+    """Tell whether a body looks like a record or a webhook of this service."""
+    if geminigen_hooks.is_hook(body):
+        return True
+    return any("uuid" in record and record.keys() & _RECORD_FIELDS for record in _layers(body))
 
 
 class GeminiGen:
@@ -121,6 +153,22 @@ class GeminiGen:
     def refresh(self, generation_id: str, listed: Row | None = None) -> Generation:
         """Fetch one generation with fresh links: each reading signs them anew."""
         return self.detail(generation_id, listed)
+
+    def read(self, body: Row) -> Told:
+        """Read an answer of `generate_image` or of the history, or a webhook; see `Provider`."""
+        if geminigen_hooks.is_hook(body):
+            return Told(id=geminigen_hooks.generation_id_in(body), generation=None)
+        return read_whole(_innermost(body), self._parse_listed)
+
+    def progress(self, generation: Generation) -> Progress:
+        """Read `status_percentage`; see `Provider`."""
+        record = fields.newest_record(generation.raw)
+        return Progress(percent=fields.percentage(record, "status_percentage"))
+
+    @property
+    def maker(self) -> Maker:
+        """What makes images here."""
+        return GeminiGenMaker(self._api, lambda answer: self._parse_listed(_record_in(answer)))
 
     def _fetch_listing(self, number: int) -> Listing:
         query: dict[str, str | int] = {"filter_by": "all", "page": number}
@@ -189,13 +237,21 @@ def _parameters(record: Row) -> dict[str, object]:
 
 
 def _record_in(answer: object) -> Row:
-    """Find the record: documented flat, seen under `result`, `data` and both."""
-    while isinstance(answer, Mapping):
-        inner = answer.get("data") or answer.get("result")
-        if answer.get("uuid") or not isinstance(inner, Mapping):
-            return answer
-        answer = inner
+    if isinstance(answer, Mapping):
+        return _innermost(answer)
     raise AnswerInvalid(f"geminigen answered {type(answer).__name__} where one generation was due")
+
+
+def _innermost(body: Row) -> Row:
+    return list(_layers(body))[-1]
+
+
+def _layers(body: Row) -> Iterator[Row]:
+    """Find the record: documented flat, seen under `result`, `data` and both."""
+    layer: object = body
+    while isinstance(layer, Mapping):
+        yield layer
+        layer = None if layer.get("uuid") else layer.get("data") or layer.get("result")
 
 
 def _error_of(body: object) -> tuple[str, str]:

@@ -6,14 +6,14 @@ Keeps promise 8 for keys: they go to the account's own base URL only, never acro
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache, partial
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -24,14 +24,16 @@ from archiver.errors import (
     AnswerInvalid,
     ArchiverError,
     ConfigInvalid,
-    CredentialsRejected,
     GenerationNotFound,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
 )
+from archiver.providers import answers
 from archiver.providers.base import Connection, Parameters, validate_base_url
-from archiver.providers.pace import DAY_SECONDS, Pace
+from archiver.providers.forms import Form, open_form
+from archiver.providers.making import uncertain
+from archiver.providers.pace import Pace
 from archiver.redaction import hide_in_text, remember_secret
 
 MAX_ANSWER_BYTES = 64 << 20
@@ -42,6 +44,14 @@ RETRY_WITHIN_SECONDS = 90.0
 """No attempt begins later: an API that hangs costs a call two read timeouts, not four."""
 FIRST_RETRY_SECONDS = 0.5
 _TIMEOUT = httpx.Timeout(connect=15.0, read=60.0, write=30.0, pool=60.0)
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+_PERHAPS_TAKEN = (303, 408)
+"""A form may have been taken: "see there what became of it", and a gateway that lost patience."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 Answer = TypeVar("Answer")
 
@@ -74,27 +84,40 @@ class HttpApi:
         self._attempts = attempts
         self.clock_skew_seconds: float | None = None
         self._connection = connection
-        self._client = httpx.Client(
+        headers = {
+            "user-agent": f"archiver/{__version__}",
+            "accept": "application/json, text/plain;q=0.5",
+            **connection.authentication(api_key),
+        }
+        self._open_client = partial(
+            httpx.Client,
             base_url=base_url,
-            headers={
-                "user-agent": f"archiver/{__version__}",
-                "accept": "application/json, text/plain;q=0.5",
-                **connection.authentication(api_key),
-            },
+            headers=headers,
             timeout=_TIMEOUT,
             follow_redirects=False,
             trust_env=False,
-            verify=_trusted(),
+            verify=_trusted(urlsplit(base_url).scheme),
             transport=transport,
         )
+        self._client = self._open_client()
 
     def get_json(self, path: str, parameters: Parameters | None = None) -> object:
         """Fetch a JSON document; an HTML page or other text is AnswerInvalid."""
-        return self._get(path, parameters, lambda body: _parse_json(body, self._where(path)))
+        return self._get(path, parameters, lambda body: answers.parse_json(body, self._where(path)))
 
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Fetch a short text answer."""
         return self._get(path, parameters, lambda body: body.decode("utf-8", "replace").strip())
+
+    def post_form(self, path: str, fields: Mapping[str, str], files: Sequence[Path]) -> object:
+        """Send a form once it is taken, and never twice; see `Api`.
+
+        Each attempt has a connection of its own: an old one may turn out to be closed only when
+        the form is on its way, and then nobody could tell whether it arrived.
+        """
+        with ExitStack() as stack:
+            form = open_form(fields, files, stack)
+            return self._persist(lambda: self._post_once(path, form))
 
     def close(self) -> None:
         """Give back the connections."""
@@ -103,10 +126,14 @@ class HttpApi:
     def _get(
         self, path: str, parameters: Parameters | None, read: Callable[[bytes], Answer]
     ) -> Answer:
+        return self._persist(lambda: self._get_once(path, parameters, read))
+
+    def _persist(self, attempt_once: Callable[[], Answer]) -> Answer:
+        """Attempt something until it succeeds, or fails in a way that no waiting heals."""
         began_at = time.monotonic()
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._get_once(path, parameters, read)
+                return attempt_once()
             except ProviderError as error:
                 wait = _wait_before_retry(error, attempt)
                 is_late = time.monotonic() + (wait or 0.0) > began_at + RETRY_WITHIN_SECONDS
@@ -129,37 +156,69 @@ class HttpApi:
     ) -> tuple[int, Mapping[str, str], bytes]:
         try:
             with self._client.stream("GET", path, params=parameters) as answer:
-                self.clock_skew_seconds = _clock_skew_seconds(answer.headers)
-                return answer.status_code, answer.headers, self._read_body(path, answer)
+                return self._receive(path, answer)
         except httpx.TimeoutException:
             raise ProviderUnavailable(f"{self._where(path)} did not answer in time") from None
         except httpx.InvalidURL as error:
             raise AnswerInvalid(f"{path!r} makes no address: {error}") from None
         except httpx.HTTPError as error:
-            reason = _ERRNO.sub("", hide_in_text(str(error))) or type(error).__name__
-            raise ProviderUnavailable(
-                f"{self._where(path)} cannot be reached: {reason}; the next run tries again"
-            ) from None
+            raise self._unreachable(path, error, "the next run tries again") from None
+
+    def _post_once(self, path: str, form: Form) -> object:
+        self._pace.wait()
+        where = self._where(path)
+        try:
+            status, headers, body = self._send(path, form)
+        except _NOTHING_SENT as error:
+            raise self._unreachable(path, error, "nothing was sent") from None
+        except (httpx.HTTPError, OSError, ProviderError) as error:
+            raise uncertain(f"{where} did not answer to a form: {_reason(error)}") from None
+        if status >= 500 or status in _PERHAPS_TAKEN:
+            raise uncertain(f"{where} answered {status}{answers.quote(body)}")
+        if not 200 <= status < 300:
+            raise _as_refusal(self._refuse(path, status, headers, body))
+        try:
+            return answers.parse_json(body, where)
+        except AnswerInvalid as error:
+            raise uncertain(str(error)) from None
+
+    def _send(self, path: str, form: Form) -> tuple[int, Mapping[str, str], bytes]:
+        timeout = httpx.Timeout(**_TIMEOUT.as_dict() | {"read": self._answer_timeout_seconds})
+        with (
+            self._open_client(timeout=timeout) as client,
+            client.stream("POST", path, files=form) as answer,
+        ):
+            return self._receive(path, answer)
+
+    def _receive(self, path: str, answer: httpx.Response) -> tuple[int, Mapping[str, str], bytes]:
+        self.clock_skew_seconds = answers.clock_skew_seconds(answer.headers)
+        return answer.status_code, answer.headers, self._read_body(path, answer)
+
+    def _unreachable(self, path: str, error: httpx.HTTPError, so: str) -> ProviderUnavailable:
+        return ProviderUnavailable(f"{self._where(path)} cannot be reached: {_reason(error)}; {so}")
 
     def _refuse(
         self, path: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> ArchiverError:
         where = self._where(path)
-        own = self._connection.refusal(status, _json_or_none(body))
+        own = self._connection.refusal(status, answers.json_or_none(body))
+        if isinstance(own, RateLimited):  # a stated wait says more than a rule
+            stated = answers.retry_after_seconds(headers, default=own.retry_after_seconds)
+            own.retry_after_seconds = stated
         if isinstance(own, ArchiverError):
             return own
-        says = f"{where} answered {status}{_quote(body)}"
+        says = f"{where} answered {status}{answers.quote(body)}"
         if status == 429:
-            wait = _retry_after_seconds(headers)
+            wait = answers.retry_after_seconds(headers)
             self._pace.pause(wait)
             return RateLimited(says, retry_after_seconds=wait, http_status=status)
         if status >= 500 or status in (408, 425):
-            wait = _retry_after_seconds(headers, default=None)
+            wait = answers.retry_after_seconds(headers, default=None)
             return ProviderUnavailable(says, retry_after_seconds=wait, http_status=status)
         if 300 <= status < 400:
-            target = _host_of(headers.get("location", ""))
+            target = answers.host_of(headers.get("location", ""))
             says = f"{where} redirects to {target}: if the API moved, set base_url"
-        return _for_good(status, says, is_api=_is_object(body))
+        return answers.error_for_good(status, says, is_api=answers.is_object(body))
 
     def _read_body(self, path: str, answer: httpx.Response) -> bytes:
         """Read a body that is bounded in bytes and, against a server that trickles, in time."""
@@ -179,8 +238,13 @@ class HttpApi:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """The authorities that may vouch for a host, loaded once a process: it takes 40 ms."""
+def _trusted(scheme: str) -> ssl.SSLContext:
+    """The authorities that may vouch for a host, loaded once a process: it takes 40 ms.
+
+    Where no TLS is spoken (on loopback) nobody may.
+    """
+    if scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -198,6 +262,19 @@ def check_key(api_key: str) -> None:
         raise ConfigInvalid("the api_key holds characters that no key may have")
 
 
+def _reason(error: Exception) -> str:
+    return _ERRNO.sub("", hide_in_text(str(error))) or type(error).__name__
+
+
+def _as_refusal(error: ArchiverError) -> ArchiverError:
+    """A form that nobody takes is no generation that is gone: the address is wrong."""
+    if isinstance(error, GenerationNotFound):
+        return AnswerInvalid(
+            f"{error}; if the API moved, set base_url", http_status=error.http_status
+        )
+    return error
+
+
 def _wait_before_retry(error: ProviderError, attempt: int) -> float | None:
     """Say how long to wait: what the server says, else doubling with jitter. None: no retry."""
     if not error.is_transient:
@@ -209,77 +286,3 @@ def _wait_before_retry(error: ProviderError, attempt: int) -> float | None:
         return None
     doubled: float = FIRST_RETRY_SECONDS * 2 ** (attempt - 1)
     return doubled * random.uniform(1.0, 2.0)  # noqa: S311  # no secret
-
-
-def _parse_json(body: bytes, where: str) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        kind = "an HTML page" if _is_html(body) else "something else"
-        raise AnswerInvalid(
-            f"{where} answered with {kind} where JSON was due{_quote(body)}"
-        ) from None
-
-
-def _for_good(status: int, says: str, *, is_api: bool) -> ProviderError:
-    """Make the error of an answer that stays; a web server's own 404 proves nothing gone."""
-    if status in (401, 403):
-        return CredentialsRejected(f"{says}; check the account's api_key", http_status=status)
-    if status in (404, 410) and is_api:
-        return GenerationNotFound(says, http_status=status)
-    return AnswerInvalid(says, http_status=status)
-
-
-def _is_object(body: bytes) -> bool:
-    """Tell the API's own word, a JSON object, from what some gateway before it says."""
-    try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _is_html(body: bytes) -> bool:
-    start = body[:2000].lower()
-    return b"<html" in start or b"<!doctype" in start
-
-
-def _host_of(location: str) -> str:
-    try:
-        return urlsplit(location).hostname or "another place"
-    except ValueError:
-        return "another place"
-
-
-def _json_or_none(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _quote(body: bytes) -> str:
-    words = " ".join(hide_in_text(body[:2000].decode("utf-8", "replace")).split())
-    shown = "".join(character for character in words if character.isprintable())[:160]
-    return f": {shown}" if shown else ""
-
-
-def _clock_skew_seconds(headers: Mapping[str, str]) -> float | None:
-    """Compare the time an answer tells, and the age a cache adds to it, with this machine's."""
-    age = headers.get("age", "")
-    try:
-        told = parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return told + (float(age) if age.isascii() and age.isdecimal() else 0.0) - time.time()
-
-
-def _retry_after_seconds(headers: Mapping[str, str], default: float | None = 20.0) -> float | None:
-    """Read Retry-After, in seconds or as a date; at most a day is believed."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return min(float(value), DAY_SECONDS)
-    try:
-        seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return default
-    return min(max(seconds, 0.0), DAY_SECONDS)

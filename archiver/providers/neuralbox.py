@@ -9,6 +9,7 @@ show newest first. Were that wrong, a sweep finds what an early stop missed, lon
 Links: plain addresses on storage.neuralbox.top, neither signed nor in need of the key.
 Retention goes by plan and no record states it: without `plan` it is unknown, and so is every
 deadline. Thumbnails stand in the detail only.
+Webhooks: announced (`{event: "generation.completed", generation_id, …}`), not in use yet.
 Limits go by plan too. VIP also has 1000 requests a day; whether reading counts is not said.
 Verified: read from the vendor's pages, 2026-11; nothing was tried against a live endpoint.
 """
@@ -30,11 +31,15 @@ from archiver.providers.base import (
     Api,
     Capabilities,
     Connection,
+    Progress,
     Provider,
+    Told,
     get_detail,
     read_detail,
+    read_whole,
 )
 from archiver.providers.fields import Row
+from archiver.providers.inlets import Hook, digest_of
 from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
 
@@ -73,6 +78,11 @@ _FIXED = fields.names(
     "error_message progress eta_seconds balance_remaining is_favorited user_rating "
     "processing_ms"
 )
+_OWN_FIELDS = fields.names(
+    "created_at completed_at category model model_slug url result_url result_text tokens_used "
+    "tokens_spent progress eta_seconds"
+)
+_FOREIGN_FIELDS = fields.names("uuid generation_id createdAt outputUrl")
 
 
 class Options(AccountOptions):
@@ -105,6 +115,24 @@ def open_provider(account: str, options: Options, api: Api) -> Provider:
     return NeuralBox(account, options, api)
 
 
+def open_signature(options: Options) -> None:
+    """Open nothing: how webhooks will be signed is not documented."""
+
+
+def hook_of(body: Row) -> Hook:
+    """Tell what an announced webhook, or a forwarded record, is about."""
+    found = fields.identity(body, "generation_id" if _is_hook(body) else "id")
+    happened = fields.text(body, "event") or fields.text(body, "status") or ""
+    return Hook(generation_id=found, event=digest_of(found, happened))
+
+
+def recognises(body: Row) -> bool:
+    """Tell whether a body looks like a row, a status answer or the announced webhook."""
+    names = body.keys()
+    is_record = "id" in body and "status" in body and bool(names & _OWN_FIELDS)
+    return _is_hook(body) or (is_record and not names & _FOREIGN_FIELDS)
+
+
 class NeuralBox:
     """One account at NeuralBox."""
 
@@ -135,6 +163,24 @@ class NeuralBox:
     def refresh(self, generation_id: str, listed: Row | None = None) -> Generation:
         """Fetch one generation again; its links do not age."""
         return self.detail(generation_id, listed)
+
+    def read(self, body: Row) -> Told:
+        """Read a status answer or a row, or the announced webhook; see `Provider`."""
+        if _is_hook(body):
+            return Told(id=fields.identity(body, "generation_id"), generation=None)
+        return read_whole(body, self._parse_listed)
+
+    def progress(self, generation: Generation) -> Progress:
+        """Read `progress` and `eta_seconds`; see `Provider`."""
+        record = fields.newest_record(generation.raw)
+        return Progress(
+            percent=fields.percentage(record, "progress"),
+            eta_seconds=fields.seconds(record, "eta_seconds"),
+        )
+
+    @property
+    def maker(self) -> None:
+        """It is only read here."""
 
     def _fetch_listing(self, number: int) -> Listing:
         answer = self._api.get_json("/api/v2/user/history", {"page": number, "limit": LIMIT})
@@ -200,6 +246,10 @@ def _generation_from(record: Row, account: str) -> Generation:
         parameters=fields.rest(record, _FIXED),
         assets=settled(assets, status),
     )
+
+
+def _is_hook(body: Row) -> bool:
+    return "event" in body and "generation_id" in body
 
 
 def _stated_kind(record: Row) -> Kind | None:

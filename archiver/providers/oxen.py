@@ -6,6 +6,8 @@ namespace the key owner's own is listed; an organisation's needs `namespaces`.
 The order is not documented, so no walk stops early: at 1000 rows a page a whole one is cheap.
 Links: `result_url` is called temporary, its life is not stated; a fresh reading renews it. On
 the API's own host it needs the key. How long files stay is not documented: no retention.
+What is being made stands in /api/ai/queue/{id} as well, perhaps before it is a generation.
+Webhooks: none are documented.
 Costs: the contract says only "charged amount"; it counts other charges in credits, so do we.
 Verified: read from the vendor's pages, 2026-11; nothing was tried against a live endpoint.
 """
@@ -26,14 +28,20 @@ from archiver.providers.base import (
     Api,
     Capabilities,
     Connection,
+    Progress,
     Provider,
+    Told,
+    get_detail,
     read_detail,
+    read_whole,
 )
-from archiver.providers.fields import Row
+from archiver.providers.fields import Row, RowInvalid
+from archiver.providers.inlets import Hook, digest_of
 from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import Listing, page_number, records_of, walk_numbered
 
 MAX_PAGE_SIZE = 1000
+_REQUIRED = fields.names("model_name media_type enqueued_at")
 _STATUSES = {
     "queued": Status.IN_PROGRESS,
     "processing": Status.IN_PROGRESS,
@@ -77,6 +85,25 @@ def open_provider(account: str, options: Options, api: Api) -> Provider:
     return Oxen(account, options, api)
 
 
+def open_signature(options: Options) -> None:
+    """Open nothing: the service signs nothing."""
+
+
+def hook_of(body: Row) -> Hook:
+    """Tell what a forwarded record is about: a generation that reached a status."""
+    record = _enveloped(body)
+    found = fields.identity(record, "generation_id")
+    return Hook(generation_id=found, event=digest_of(found, fields.text(record, "status") or ""))
+
+
+def recognises(body: Row) -> bool:
+    """Tell whether a body looks like a detail in its envelope, a listed row or a queued one."""
+    found = body.get("generation", body)
+    return (
+        isinstance(found, Mapping) and "generation_id" in found and bool(found.keys() & _REQUIRED)
+    )
+
+
 class Oxen:
     """One account at Oxen.ai."""
 
@@ -103,7 +130,8 @@ class Oxen:
 
     def detail(self, generation_id: str, listed: Row | None = None) -> Generation:
         """Fetch one generation; see `Provider`."""
-        answer = self._api.get_json(f"/api/ai/generations/{fields.path_segment(generation_id)}")
+        segment = fields.path_segment(generation_id)
+        answer = get_detail(self._api, f"/api/ai/generations/{segment}", f"/api/ai/queue/{segment}")
         return read_detail(
             self.name, generation_id, lambda: self._parse(listed, _record_in(answer))
         )
@@ -111,6 +139,18 @@ class Oxen:
     def refresh(self, generation_id: str, listed: Row | None = None) -> Generation:
         """Fetch one generation with fresh links."""
         return self.detail(generation_id, listed)
+
+    def read(self, body: Row) -> Told:
+        """Read a detail in its envelope, or a row of the history or the queue; see `Provider`."""
+        return read_whole(_enveloped(body), self._parse_listed)
+
+    def progress(self, generation: Generation) -> Progress:
+        """Nothing is said of it."""
+        return Progress()
+
+    @property
+    def maker(self) -> None:
+        """It is only read here."""
 
     def _pages_of(
         self, index: int, namespaces: tuple[str | None, ...], first: int
@@ -223,7 +263,13 @@ def _position(cursor: str | None, namespaces: int) -> tuple[int, int]:
 
 def _record_in(answer: object) -> Row:
     """Take the record out of its envelope, which only the detail has."""
-    found = answer.get("generation", answer) if isinstance(answer, Mapping) else answer
+    if isinstance(answer, Mapping):
+        return _enveloped(answer)
+    raise AnswerInvalid(f"oxen answered {type(answer).__name__} where one generation was due")
+
+
+def _enveloped(body: Row) -> Row:
+    found = body.get("generation", body)
     if isinstance(found, Mapping):
         return found
-    raise AnswerInvalid(f"oxen answered {type(found).__name__} where one generation was due")
+    raise RowInvalid(f"generation is {type(found).__name__}, not an object")

@@ -60,6 +60,22 @@ class Pace:
         ]
         return max(1, int(min(rates))) if rates else 0
 
+    def spare(self) -> int | None:
+        """How many requests may be made at once while half of each budget stays for others.
+
+        None means any number: there is no limit.
+        """
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            if self._paused_until > now:
+                return 0
+            left = [
+                limit - limit // 2 - sum(at > now - span for at in self._times)
+                for span, limit in self._limits
+            ]
+        return max(0, min(left)) if left else None
+
     def limit(self, per_minute: int, per_hour: int, per_day: int = 0) -> None:
         """Set the budget anew."""
         with self._lock:

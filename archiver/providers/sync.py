@@ -8,6 +8,7 @@ a bare list without a total. It covers the whole organisation: see `project_id` 
 Links: `outputUrl` carries its own token and needs no key. `download` answers with a bare signed
 address (seven days are asked for): the documented way to a fresh link. It may give the clean or
 the watermarked file, by the plan of the moment. How long files stay is not documented.
+Webhooks: to the `webhookUrl` of the call that made a generation, see `sync_hooks`.
 Verified: read from the vendor's pages, 2026-11; nothing was tried against a live endpoint.
 """
 
@@ -21,20 +22,24 @@ from pydantic import Field
 
 from archiver.errors import AnswerInvalid, GenerationNotFound, ProviderError
 from archiver.model import Asset, Failure, Generation, Kind, Link, Page, Role, Status
-from archiver.providers import fields
+from archiver.providers import fields, sync_hooks
 from archiver.providers.base import (
     AccountOptions,
     Api,
     Capabilities,
     Connection,
+    Progress,
     Provider,
+    Told,
     get_detail,
     read_detail,
     read_rows,
+    read_whole,
 )
 from archiver.providers.fields import Row
 from archiver.providers.links import distinct, link, make_asset, names_file, settled
 from archiver.providers.walk import MAX_BARREN_PAGES, fingerprint, listing_missing
+from archiver.secrets import SecretSource
 
 LIMIT = 100
 _STATUSES = {
@@ -51,6 +56,10 @@ _FIXED = fields.names(
     "id createdAt status model input error errorCode error_code outputUrl outputMediaUrl "
     "outputFileName segmentOutputUrl synthesizedAudioUrl webhookUrl"
 )
+_OWN_FIELDS = fields.names(
+    "createdAt input outputUrl outputMediaUrl outputFileName segmentOutputUrl webhookUrl projectId"
+)
+_FOREIGN_FIELDS = fields.names("uuid generation_id created_at event event_name")
 _KINDS = {"video": Kind.VIDEO, "audio": Kind.AUDIO, "image": Kind.IMAGE}
 
 
@@ -65,6 +74,9 @@ class Options(AccountOptions):
     sources: tuple[str, ...] = Field(
         (), description='list only what came from these sources, such as "api" or "playground"'
     )
+    webhook_secret: SecretSource | None = Field(
+        None, description="where the signing secret of webhooks is kept (whsec_…)"
+    )
 
 
 CONNECTION = Connection(
@@ -76,6 +88,20 @@ CONNECTION = Connection(
 def open_provider(account: str, options: Options, api: Api) -> Provider:
     """Open an account at Sync."""
     return Sync(account, options, api)
+
+
+def open_signature(options: Options) -> sync_hooks.TimedSignature | None:
+    """Open what proves the account's webhooks."""
+    return sync_hooks.open_signature(options.webhook_secret)
+
+
+hook_of = sync_hooks.hook_of
+
+
+def recognises(body: Row) -> bool:
+    """Tell whether a body looks like a generation, which is a webhook's body as well."""
+    names = body.keys()
+    return "id" in body and bool(names & _OWN_FIELDS) and not names & _FOREIGN_FIELDS
 
 
 class Sync:
@@ -141,6 +167,18 @@ class Sync:
                 raise
             return generation
         return replace(generation, assets=_with_first_source(generation.assets, fresh))
+
+    def read(self, body: Row) -> Told:
+        """Read a generation, or a webhook, which is the same object; see `Provider`."""
+        return read_whole(body, self._parse_listed)
+
+    def progress(self, generation: Generation) -> Progress:
+        """Nothing is said of it."""
+        return Progress()
+
+    @property
+    def maker(self) -> None:
+        """It is only read here."""
 
     def _fetch_listing(self, cursor: str | None) -> list[object]:
         query: dict[str, str | int] = {"limit": LIMIT}

@@ -8,23 +8,30 @@ rest of the package, and nothing of the rest is tested against its own assumptio
         simulator.base_url("geminigen"), simulator.api_key("geminigen")
 """
 
-from archiver.simulator import faults
+from archiver.simulator import faults, tampering
 from archiver.simulator.item import OMITTED, PROVIDERS, File, Item, Recipe
+from archiver.simulator.posting import Delivery, Sent
 from archiver.simulator.request_log import Record
 from archiver.simulator.server import Expected, Simulator
 from archiver.simulator.stage import Switches
+from archiver.simulator.webhooks import SHAPES, Webhooks
 from archiver.simulator.world import World
 
 __all__ = [
     "OMITTED",
     "PROVIDERS",
+    "SHAPES",
+    "Delivery",
     "Expected",
     "File",
     "Item",
     "Recipe",
     "Record",
+    "Sent",
     "Simulator",
     "Switches",
+    "Webhooks",
     "World",
     "faults",
+    "tampering",
 ]

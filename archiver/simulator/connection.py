@@ -116,6 +116,7 @@ class Connection(socketserver.BaseRequestHandler):
         if fault.response:
             return fault.response
         response = self.host.answer(fault.rewrite(request) if fault.rewrite else request)
+        self.host.stopping.wait(fault.silent_seconds)
         return fault.alter(response) if fault.alter else response
 
     def _send(

@@ -27,6 +27,7 @@ class Fault:
     `reset` ends the connection with RST instead of FIN. `length_error_bytes` is added to
     Content-Length. `rewrite` changes the request before it is answered, `alter` the response
     afterwards. `before` runs before the request is answered, to change the world meanwhile.
+    `silent_seconds` is waited after it was, while the answer is held back.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fault:
     rewrite: Callable[[Request], Request] | None = None
     alter: Callable[[Response], Response] | None = None
     before: Callable[[], object] | None = None
+    silent_seconds: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,6 +161,16 @@ def cut(after_bytes: int, *, framing: Framing = "length") -> Fault:
 def reset(after_bytes: int | None = None) -> Fault:
     """Reset the connection: in the middle of the body, or without any answer."""
     return Fault(name="reset", cut_after_bytes=after_bytes, reset=True)
+
+
+def unanswered(seconds: float = 30.0) -> Fault:
+    """Do what was asked for, say nothing for a while, then reset the connection."""
+    return Fault(name="unanswered", silent_seconds=seconds, reset=True)
+
+
+def answered_instead(code: int, body: bytes = b"") -> Fault:
+    """Do what was asked for, and answer a status as if it had gone wrong."""
+    return Fault(name=f"answered {code} instead", alter=lambda _: Response(code, {}, body))
 
 
 def trickle(bytes_per_second: int) -> Fault:

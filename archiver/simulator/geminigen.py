@@ -6,19 +6,29 @@ say (error codes, status 0 and strings, short-lived links) is as seen by public 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from datetime import timedelta
-from email.parser import BytesParser
-from email.policy import HTTP
 from itertools import islice
 
+from archiver.simulator.geminigen_events import make_event
+from archiver.simulator.geminigen_making import (
+    begin,
+    find_refusal,
+    make_error,
+    read_wish,
+)
 from archiver.simulator.geminigen_media import media_arrays, media_files
 from archiver.simulator.item import Item
 from archiver.simulator.stage import Stage, iso_milliseconds
 from archiver.simulator.wire import Request, Response, json_response
 
-_STATUS = {"queued": 0, "processing": 1, "completed": 2, "failed": 3}
+_STATUS = {
+    "queued": 0,
+    "processing": 1,
+    "completed": 2,
+    "failed": 3,
+    "rejected": -2,
+    "cancelled": 3,
+}
 _PREFIX = "/uapi/v1"
 
 
@@ -26,8 +36,9 @@ class GeminiGen:
     """Answers `/uapi/v1/histories`, `/history/{uuid}`, `/account` and `generate_image`."""
 
     def __init__(self, stage: Stage) -> None:
-        """Keep the stage."""
+        """Keep the stage, and what `generate_image` began."""
         self._stage = stage
+        self._begun: list[str] = []
 
     def answer(self, request: Request) -> Response:
         """Check the key, then find the route."""
@@ -42,15 +53,17 @@ class GeminiGen:
             ("GET", f"{_PREFIX}/account"): self._account,
             ("POST", f"{_PREFIX}/generate_image"): self._generate,
         }
-        return routes[route](request) if route in routes else _error(404, "NOT_FOUND", "Not Found")
+        return (
+            routes[route](request) if route in routes else make_error(404, "NOT_FOUND", "Not Found")
+        )
 
     def _refusal(self, request: Request) -> Response | None:
         """Refuse a missing key with 400 and a wrong one with 404, as the vendor does."""
         given = request.headers.get("x-api-key")
         if not given:
-            return _error(400, "API_KEY_REQUIRED", "API key is required")
+            return make_error(400, "API_KEY_REQUIRED", "API key is required")
         if given != self._stage.keys["geminigen"]:
-            return _error(404, "API_KEY_NOT_FOUND", "API key not found")
+            return make_error(404, "API_KEY_NOT_FOUND", "API key not found")
         return None
 
     def _list(self, request: Request) -> Response:
@@ -61,8 +74,8 @@ class GeminiGen:
         size = min(wanted, self._stage.switches.geminigen_page_size_max)
         total, items = self._select(request.first("filter_by", "all"), (page - 1) * size, size)
         if not items and page > 1 and self._stage.switches.past_end == "not_found":
-            return _error(404, "HISTORY_NOT_FOUND", "History not found")
-        rows = [self._list_row(item) for item in items]
+            return make_error(404, "HISTORY_NOT_FOUND", "History not found")
+        rows = [self.body(item, "row") for item in items]
         return json_response(200, {"success": True, "total": total, "result": rows})
 
     def _select(self, filter_by: str, start: int, size: int) -> tuple[int, list[Item]]:
@@ -83,43 +96,51 @@ class GeminiGen:
         """Answer one item with its media arrays."""
         item = self._stage.world.item("geminigen", request.path.rpartition("/")[2])
         if item is None:
-            return _error(404, "HISTORY_NOT_FOUND", "History not found")
-        row = {**self._row(item), **media_arrays(self._stage, item)}
-        return json_response(200, item.patched(row))
+            return make_error(404, "HISTORY_NOT_FOUND", "History not found")
+        return json_response(200, self.body(item, "detail"))
+
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return a generation: "row", "detail", "answer" (of its making) or an event's body."""
+        row = self._row(item)
+        if shape in ("event", "event_name"):
+            return make_event(self._stage, item, item.patched(row), shape)
+        if shape == "answer":
+            row["thumbnail_small"] = row.pop("thumbnail_url") or ""
+        if shape == "row":
+            row["media_files"] = media_files(self._stage, item)
+        if shape == "detail" or (shape == "row" and self._stage.switches.geminigen_arrays_in_list):
+            row |= media_arrays(self._stage, item)
+        return item.patched(row)
 
     def _account(self, _request: Request) -> Response:
         """Answer the credit that clients use to check a key."""
-        credit = {"available_credit": 5000, "locked_credit": 0}
+        available = self._stage.switches.geminigen_credit
+        credit = {"available_credit": available, "locked_credit": 0}
         return json_response(200, {"user_credit": credit, "plan_id": "pro"})
 
     def _generate(self, request: Request) -> Response:
-        """Begin an image from a multipart, form or JSON body, and answer its first row."""
-        form = _form(request)
-        if not form.get("prompt") or not form.get("model"):
-            return json_response(422, {"detail": "prompt and model are required"})
-        item = self._stage.world.add(
-            "geminigen",
-            kind="image",
-            state="processing",
-            finishes_in=timedelta(seconds=self._stage.switches.geminigen_making_seconds),
-            prompt=form["prompt"],
-            model=form["model"],
-            parameters={name: form[name] for name in ("aspect_ratio", "style") if name in form},
-        )
-        return json_response(200, item.patched(self._row(item)))
+        """Begin an image from a multipart form, and answer its first row."""
+        wish = read_wish(request)
+        if isinstance(wish, Response):
+            return wish
+        refused = find_refusal(self._stage, self._count_under_way())
+        if refused:
+            return refused
+        item = begin(self._stage, wish)
+        self._begun.append(item.id)
+        return json_response(200, self.body(item, "answer"))
 
-    def _list_row(self, item: Item) -> dict[str, object]:
-        """Return a row of the listing: the arrays are not in it."""
-        row = {**self._row(item), "media_files": media_files(self._stage, item)}
-        if self._stage.switches.geminigen_arrays_in_list:
-            row.update(media_arrays(self._stage, item))
-        return item.patched(row)
+    def _count_under_way(self) -> int:
+        """Count what `generate_image` began and has not ended."""
+        found = (self._stage.world.item("geminigen", name) for name in self._begun)
+        return sum(item is not None and item.finishes_at > self._stage.now() for item in found)
 
     def _row(self, item: Item) -> dict[str, object]:
         """Return the fields that list rows and details share."""
         now = self._stage.now()
-        state, done = item.state(now), item.state(now) == "completed"
-        failed = state == "failed"
+        state, failed = item.state(now), item.has_failed(now)
+        done = state == "completed"
+        source = "image" if item.files_of("reference") else "text"
         thumbnails = item.files_of("thumbnail") if done else ()
         expires_at = self._stage.world.expires_at(item)
         row: dict[str, object] = {
@@ -147,7 +168,7 @@ class GeminiGen:
                 file.claimed_size_bytes for file in item.files_of("output")[: int(done)]
             ),
             "expired_at": iso_milliseconds(expires_at) if expires_at else None,
-            "inference_type": f"text_to_{item.kind}",
+            "inference_type": f"{source}_to_{item.kind}",
             "name": " ".join(item.prompt.split()[:3]),
             "created_by": "user_789",
             "thumbnail_url": self._stage.link(next(iter(thumbnails), None), "geminigen") or None,
@@ -158,38 +179,6 @@ class GeminiGen:
         """Return the status number: -2 for a refused prompt, and at times as a string."""
         number = _STATUS[state]
         if state == "failed" and item.error_code == "CONTENT_POLICY":
-            number = -2
+            number = _STATUS["rejected"]
         share = self._stage.switches.geminigen_text_status_share
         return str(number) if share and item.ordinal % share == share - 1 else number
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    """Make the vendor's error body."""
-    return json_response(status, {"detail": {"error_code": code, "error_message": message}})
-
-
-def _form(request: Request) -> dict[str, str]:
-    """Read the text fields of a multipart or JSON body."""
-    media_type = request.headers.get("content-type", "")
-    if media_type.startswith("application/json"):
-        return _json_form(request.body)
-    if not media_type.startswith("multipart/form-data"):
-        return {}
-    head = f"Content-Type: {media_type}\r\n\r\n".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + request.body)
-    form = {}
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        payload = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(payload, bytes) and not part.get_filename():
-            form[name] = payload.decode("utf-8", "replace")
-    return form
-
-
-def _json_form(body: bytes) -> dict[str, str]:
-    """Read a JSON object as text fields; anything else is an empty form."""
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return {}
-    return {k: str(v) for k, v in document.items()} if isinstance(document, dict) else {}

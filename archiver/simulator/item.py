@@ -15,8 +15,9 @@ from archiver.simulator.media import MEDIA_TYPES, fitting_size
 
 PROVIDERS: Final = ("geminigen", "oxen", "sync", "neuralbox")
 
-Outcome = Literal["completed", "failed"]
-State = Literal["queued", "processing", "completed", "failed"]
+Outcome = Literal["completed", "failed", "rejected", "cancelled"]
+State = Literal["queued", "processing", "completed", "failed", "rejected", "cancelled"]
+"""A service that knows no "rejected" or "cancelled" calls both failed."""
 
 OMITTED: Final = object()
 """A value for `Item.patch` that removes the key from the provider's answer."""
@@ -35,7 +36,8 @@ class File:
     `path` is its address there without a query, `file_format` decides its bytes
     (see `media`), `version` changes them. `signed` files are served only to a signed
     link. `url` stands in for the real link in the provider's answers, for hostile ones.
-    `stated_size_bytes` is what the provider claims, when that is not the truth.
+    `stated_size_bytes` is what the provider claims, when that is not the truth. `content`
+    is what a user uploaded, served as it came.
     """
 
     role: str
@@ -47,6 +49,7 @@ class File:
     version: int = 0
     url: str | None = None
     stated_size_bytes: int | None = None
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def media_type(self) -> str:
@@ -100,6 +103,10 @@ class Item:
         if at >= self.finishes_at:
             return self.outcome
         return "queued" if at < self.started_at else "processing"
+
+    def has_failed(self, at: datetime) -> bool:
+        """Say whether it has ended badly, in whichever way."""
+        return at >= self.finishes_at and self.outcome != "completed"
 
     def progress_percent(self, at: datetime) -> int:
         """Return 0 to 99 while it is made, 100 when it has ended."""

@@ -45,6 +45,8 @@ class MediaHost:
 
     def payload(self, file: File) -> Payload:
         """Return the bytes of a file."""
+        if file.content is not None:
+            return Payload.of(file.content)
         seed = f"{self._stage.world.seed}:{file.path}:{file.version}"
         return media(file.file_format, file.size_bytes, seed)
 

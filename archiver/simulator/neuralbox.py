@@ -20,7 +20,12 @@ _PREFIX = "/api/v2"
 _OLD_DETAIL = f"{_PREFIX}/generate/status/"
 _NEW_DETAIL = f"{_PREFIX}/generate/"
 _BALANCE = (f"{_PREFIX}/user/balance", f"{_PREFIX}/balance")
-_STATUS = {"queued": "pending", "processing": "pending"}
+_STATUS = {
+    "queued": "pending",
+    "processing": "pending",
+    "rejected": "failed",
+    "cancelled": "failed",
+}
 
 
 class NeuralBox:
@@ -82,7 +87,7 @@ class NeuralBox:
         total, items = self._select(request, (page - 1) * limit, limit)
         if not items and page > 1 and self._stage.switches.past_end == "not_found":
             return _error(404, "Page not found")
-        rows = [item.patched(self._row(item)) for item in items]
+        rows = [self.body(item, "row") for item in items]
         document = {"items": rows, "total": total, "page": page, "limit": limit}
         if not self._is_new():
             document["pages"] = -(-total // limit)
@@ -119,8 +124,16 @@ class NeuralBox:
             item = world.item("neuralbox", public_id)
         if item is None:
             return _error(404, "Generation not found")
-        extras = self._new_extras(item) if self._is_new() else self._old_extras(item)
-        return json_response(200, item.patched({**self._row(item), **extras}))
+        return json_response(200, self.body(item, "detail"))
+
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return a generation: "row", "detail" (its status), or the announced "event"."""
+        row = self._row(item)
+        if shape == "event":
+            return {"event": f"generation.{row['status']}", "generation_id": row["id"]}
+        if shape == "detail":
+            row |= self._new_extras(item) if self._is_new() else self._old_extras(item)
+        return item.patched(row)
 
     def _row(self, item: Item) -> dict[str, object]:
         """Return one row in the schema that is spoken."""
@@ -153,7 +166,7 @@ class NeuralBox:
         """Return what the old status page adds while pending, when complete, when failed."""
         now = self._stage.now()
         state = item.state(now)
-        if state == "failed":
+        if item.has_failed(now):
             return {"error": item.error_message}
         if state == "completed":
             return {
@@ -169,7 +182,7 @@ class NeuralBox:
         """Return what the newer detail page adds."""
         now = self._stage.now()
         state = item.state(now)
-        if state not in ("completed", "failed"):
+        if now < item.finishes_at:
             return {"progress": item.progress_percent(now), "eta_seconds": _seconds_left(item, now)}
         thumbnails = item.files_of("thumbnail") if state == "completed" else ()
         milliseconds = (item.finishes_at - item.created_at) // timedelta(milliseconds=1)

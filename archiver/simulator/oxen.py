@@ -1,7 +1,8 @@
 """Oxen's generations API: pages of up to 1000 rows, and results partly on the API's own host.
 
-Source: the vendor's OpenAPI (GenerationsListResponse, GenerationsShowResponse). The
-result paths under /api/files need the key and redirect to a signed link elsewhere.
+Source: the vendor's OpenAPI (GenerationsListResponse, GenerationsShowResponse and those of the
+queue, the lean view that clients poll). The result paths under /api/files need the key and
+redirect to a signed link elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ MEDIA_TYPES = ("image", "video")
 STATUSES = ("queued", "processing", "succeeded", "failed", "cancelled")
 
 _LIST = "/api/ai/generations"
+_QUEUE = "/api/ai/queue"
 _FILES = "/api/files/"
-_STATUS = {"completed": "succeeded"}
+_STATUS = {"completed": "succeeded", "rejected": "failed"}
+_ACTIVE = ("queued", "processing")
+_LEAN = (
+    *("generation_id", "model_name", "media_type", "status", "enqueued_at", "started_at"),
+    *("completed_at", "error_message", "result_url"),
+    *("target_namespace", "target_repo", "target_directory"),
+)
 _USER = {
     "user_id": "0d9c7b52-6e0f-4f5c-9a39-1c2d3e4f5a6b",
     "username": "studio",
@@ -28,7 +36,7 @@ _FILTERS = ("model", "media_type", "status", "repo", "folder")
 
 
 class Oxen:
-    """Answers `/api/ai/generations`, `/api/ai/generations/{id}` and `/api/files/…`."""
+    """Answers `/api/ai/generations`, `/api/ai/queue`, one of each by id, and `/api/files/…`."""
 
     def __init__(self, stage: Stage) -> None:
         """Keep the stage."""
@@ -42,6 +50,10 @@ class Oxen:
             return self._list(request)
         if request.method == "GET" and request.path.startswith(f"{_LIST}/"):
             return self._detail(request.path.removeprefix(f"{_LIST}/"))
+        if request.method == "GET" and request.path == _QUEUE:
+            return self._queue(request)
+        if request.method == "GET" and request.path.startswith(f"{_QUEUE}/"):
+            return self._queued(request.path.removeprefix(f"{_QUEUE}/"))
         if request.method in ("GET", "HEAD") and request.path.startswith(_FILES):
             return self._file(request.path.removeprefix(_FILES))
         return _error(404, "resource_not_found", "No such route")
@@ -51,13 +63,9 @@ class Oxen:
         page, size = request.integer("page", 1), request.integer("page_size", 50)
         if page is None or size is None or page < 1 or not 1 <= size <= PAGE_SIZE_MAX:
             return _error(400, "invalid_params", "page or page_size is out of range")
-        if request.first("media_type", "image") not in MEDIA_TYPES:
-            return _error(400, "invalid_params", "media_type is not one of image, video")
-        if request.first("status", "queued") not in STATUSES:
-            return _error(400, "invalid_params", "status is unknown")
-        namespace = request.first("namespace")
-        if not self._stage.world.has_namespace("oxen", namespace):
-            return _error(404, "resource_not_found", f"Namespace {namespace} not found")
+        refused, namespace = self._refusal(request), request.first("namespace")
+        if refused:
+            return refused
         total, cost_cents, items = self._select(request, namespace, (page - 1) * size, size)
         document = {
             "count": len(items),
@@ -69,6 +77,38 @@ class Oxen:
             "total_cost": _decimal(cost_cents) if cost_cents else None,
         }
         return json_response(200, document)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Refuse filters that are not in the contract, and namespaces that are not there."""
+        if request.first("media_type", "image") not in MEDIA_TYPES:
+            return _error(400, "invalid_params", "media_type is not one of image, video")
+        if request.first("status", "queued") not in STATUSES:
+            return _error(400, "invalid_params", "status is unknown")
+        namespace = request.first("namespace")
+        if not self._stage.world.has_namespace("oxen", namespace):
+            return _error(404, "resource_not_found", f"Namespace {namespace} not found")
+        return None
+
+    def _queue(self, request: Request) -> Response:
+        """Answer the whole queue: what is active, or what a status asks for. It has no pages."""
+        refused = self._refusal(request)
+        if refused:
+            return refused
+        wanted = {name: request.first(name) for name in _FILTERS if request.first(name)}
+        rows = [
+            self.body(item, "queue")
+            for item in self._stage.world.items("oxen", request.first("namespace"))
+            if self._matches(item, wanted)
+        ]
+        chosen = [row for row in rows if "status" in wanted or row["status"] in _ACTIVE]
+        return json_response(200, {"count": len(chosen), "generations": chosen})
+
+    def _queued(self, public_id: str) -> Response:
+        """Answer one row of the queue; it stays when the generation has ended."""
+        item = self._stage.world.item("oxen", public_id)
+        if item is None:
+            return _error(404, "resource_not_found", "Generation not found")
+        return json_response(200, self.body(item, "queue"))
 
     def _select(
         self, request: Request, namespace: str, start: int, size: int
@@ -95,12 +135,16 @@ class Oxen:
         item = self._stage.world.item("oxen", public_id)
         if item is None:
             return _error(404, "resource_not_found", "Generation not found")
-        document = {
-            "status": "success",
-            "status_message": "resource_found",
-            "generation": self._row(item),
-        }
-        return json_response(200, document)
+        return json_response(200, self.body(item, "detail"))
+
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return a generation: "row", "queue" (fewer fields), or "detail" in its envelope."""
+        row = self._row(item)
+        if shape == "detail":
+            row = {"status": "success", "status_message": "resource_found", "generation": row}
+        if shape == "queue":
+            row = {name: value for name, value in row.items() if name in _LEAN}
+        return row
 
     def _file(self, name: str) -> Response:
         """Redirect to the signed link of a result on the media host."""
@@ -114,7 +158,7 @@ class Oxen:
         """Return one row: the documented fields over the request's own parameters."""
         now = self._stage.now()
         state = item.state(now)
-        ended, in_repo = state in ("completed", "failed"), item.ordinal % 3 == 0
+        ended, in_repo = now >= item.finishes_at, item.ordinal % 3 == 0
         row: dict[str, object] = {
             "prompt": item.prompt,
             "negative_prompt": item.negative_prompt,
@@ -128,7 +172,7 @@ class Oxen:
             "started_at": int(item.started_at.timestamp()) if state != "queued" else None,
             "completed_at": int(item.finishes_at.timestamp()) if ended else None,
             "cost": _decimal(item.cost_cents) if item.cost_cents else None,
-            "error_message": item.error_message if state == "failed" else None,
+            "error_message": item.error_message if item.has_failed(now) else None,
             "result_url": self._result_url(item),
             "target_namespace": (item.namespace or "studio") if in_repo else None,
             "target_repo": "renders" if in_repo else None,

@@ -86,3 +86,13 @@ FAILURES: Final = {
     "neuralbox": (("", "Provider error: content policy violation"),),
 }
 """Error code and message of items that failed."""
+
+REFUSALS: Final = {
+    "geminigen": ("CONTENT_POLICY", "The prompt was refused by the safety filter"),
+    "oxen": ("", "Prompt flagged by moderation"),
+    "sync": ("generation_rejected", "The input was rejected by moderation"),
+    "neuralbox": ("", "Provider error: content policy violation"),
+}
+"""The same of items that were rejected."""
+
+CANCELLED: Final = ("", "Cancelled by the user")

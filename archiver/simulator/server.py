@@ -15,15 +15,16 @@ from urllib.parse import unquote, urlsplit
 from archiver.simulator.faults import FaultScript
 from archiver.simulator.geminigen import GeminiGen
 from archiver.simulator.host import Host
-from archiver.simulator.item import PROVIDERS, File
+from archiver.simulator.item import PROVIDERS, File, Item
 from archiver.simulator.links import LinkSigner
 from archiver.simulator.media_host import MediaHost
 from archiver.simulator.neuralbox import NeuralBox
 from archiver.simulator.oxen import Oxen
 from archiver.simulator.payload import Payload
 from archiver.simulator.request_log import RequestLog
-from archiver.simulator.stage import Api, Stage, Switches
+from archiver.simulator.stage import Api, ProviderApi, Stage, Switches
 from archiver.simulator.sync import Sync
+from archiver.simulator.webhooks import Webhooks
 from archiver.simulator.world import Clock, World, now_utc
 
 API_ADDRESS = "127.0.0.1"
@@ -77,17 +78,18 @@ class Simulator:
         for provider in PROVIDERS:
             self._stage.keys[provider] = self._make_key(provider, 1)
         self._media = MediaHost(self._stage)
-        self._hosts: dict[str, Host] = {}
-
-    def start(self) -> Self:
-        """Listen on all hosts."""
-        apis: dict[str, Api] = {
+        self._apis: dict[str, ProviderApi] = {
             "geminigen": GeminiGen(self._stage),
             "oxen": Oxen(self._stage),
             "sync": Sync(self._stage),
             "neuralbox": NeuralBox(self._stage),
-            "media": self._media,
         }
+        self.webhooks = Webhooks(self._stage, self._apis)
+        self._hosts: dict[str, Host] = {}
+
+    def start(self) -> Self:
+        """Listen on all hosts."""
+        apis: dict[str, Api] = {**self._apis, "media": self._media}
         for name, api in apis.items():
             self._hosts[name] = Host(
                 name, api, keys=self._stage.keys, faults=self.faults, log=self.requests
@@ -97,6 +99,7 @@ class Simulator:
 
     def stop(self) -> None:
         """Close everything. May be called twice."""
+        self.webhooks.stop()
         for host in self._hosts.values():
             host.stop()
         self._hosts.clear()
@@ -121,6 +124,10 @@ class Simulator:
     def api_key(self, provider: str) -> str:
         """Return the key that a provider accepts now."""
         return self._stage.keys[provider]
+
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return a generation as its service writes it now, in one of the shapes of `SHAPES`."""
+        return self.webhooks.body(item, shape)
 
     def take_down(self, host: str) -> None:
         """Let a host refuse connections, and close those it has."""

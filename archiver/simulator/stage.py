@@ -7,9 +7,10 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Literal, Protocol
 from urllib.parse import quote
+from uuid import UUID
 
 from archiver.simulator.history import Order
-from archiver.simulator.item import File, Item
+from archiver.simulator.item import File, Item, Outcome
 from archiver.simulator.links import LinkSigner
 from archiver.simulator.wire import Request, Response
 from archiver.simulator.world import World
@@ -52,6 +53,15 @@ class Switches:
     geminigen_making_seconds: float = 2.0
     """How long `generate_image` takes."""
 
+    geminigen_making_ends: Outcome = "completed"
+    """How what `generate_image` begins will end."""
+
+    geminigen_credit: int = 5000
+    """Without any, `generate_image` answers 402."""
+
+    geminigen_processing_max: int | None = None
+    """While so many of its images are being made, `generate_image` answers 429."""
+
     sync_knows_paging: bool = True
     """When False, limit and cursor are ignored and everything comes, in no order."""
 
@@ -73,6 +83,13 @@ class Api(Protocol):
         """Return the response; called from many threads at once."""
 
 
+class ProviderApi(Api, Protocol):
+    """The API of a provider, which can also write a generation without being asked over HTTP."""
+
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return an item as it is at this moment, in one of the provider's shapes."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Stage:
     """Shared by all APIs of one simulator. Base URLs have no slash at their end."""
@@ -82,6 +99,7 @@ class Stage:
     signer: LinkSigner
     keys: dict[str, str]
     base_urls: dict[str, str] = field(default_factory=dict)
+    webhook_urls: dict[str, str] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Return the world's time."""
@@ -104,6 +122,10 @@ class Stage:
         if not outputs or item.state(self.now()) != "completed":
             return None
         return self.link(outputs[0], item.provider)
+
+    def event_of(self, item: Item) -> str:
+        """Return the uuid of the event that an item came into its present state."""
+        return str(UUID(self.token("event", item.key, item.state(self.now()))))
 
     def token(self, *words: str) -> str:
         """Return a token that only this simulator gives out, as 32 hex digits."""

@@ -20,6 +20,8 @@ _STATUS = {
     "processing": "PROCESSING",
     "completed": "COMPLETED",
     "failed": "FAILED",
+    "rejected": "REJECTED",
+    "cancelled": "CANCELED",
 }
 
 
@@ -51,7 +53,7 @@ class Sync:
             return json_response(200, {"count": self._count(request)})
         if len(parts) == 3 and parts[1] in ("generations", "generate"):
             item = self._stage.world.item("sync", parts[2])
-            return json_response(200, self._row(item)) if item else _missing()
+            return json_response(200, self.body(item, "detail")) if item else _missing()
         if len(parts) == 4 and parts[3] == "download":
             return self._download(parts[2])
         return _error(404, "not_found", "Not Found")
@@ -137,10 +139,18 @@ class Sync:
         """Return the token that outputUrl carries."""
         return self._stage.token("sync", item.key)
 
+    def body(self, item: Item, shape: str) -> dict[str, object]:
+        """Return a generation: "detail", or "webhook", whose page writes `error_code`."""
+        row = self._row(item)
+        if shape == "webhook" and "errorCode" in row:
+            row["error_code"] = row.pop("errorCode")
+        return row
+
     def _row(self, item: Item) -> dict[str, object]:
         """Return one generation. Fields that have no value are null."""
-        state = item.state(self._stage.now())
-        done, failed = state == "completed", state == "failed"
+        now = self._stage.now()
+        state, failed = item.state(now), item.has_failed(now)
+        done = state == "completed"
         segment, speech = item.files_of("segment"), item.files_of("speech")
         row: dict[str, object] = {
             "id": item.id,
@@ -155,7 +165,7 @@ class Sync:
             "segments": None,
             "segmentOutputUrl": self._optional_link(segment if done else ()),
             "synthesizedAudioUrl": self._optional_link(speech if done else ()),
-            "webhookUrl": None,
+            "webhookUrl": self._stage.webhook_urls.get("sync"),
             "projectId": None,
             "error": item.error_message if failed else None,
             "errorCode": item.error_code if failed else None,

@@ -15,6 +15,7 @@ from typing import Any
 from archiver.simulator.history import History, Order
 from archiver.simulator.invention import FIRST_NUMBER, history_and_ordinal, key_from_public_id
 from archiver.simulator.item import NEVER, PROVIDERS, File, Item, Outcome, Recipe, State
+from archiver.simulator.repertoire import CANCELLED, FAILURES, REFUSALS
 
 Clock = Callable[[], datetime]
 """Returns the time as an aware UTC datetime."""
@@ -45,6 +46,8 @@ class World:
         """Start with four empty histories."""
         self.seed, self.clock = seed, clock
         self.retention = dict(DEFAULT_RETENTION)
+        self.on_change: list[Callable[[Item], object]] = []
+        """Called with each item that is added or changed one by one; must return at once."""
         self._lock = threading.RLock()
         self._histories: list[History] = []
         self._by_name: dict[tuple[str, str], History] = {}
@@ -90,12 +93,15 @@ class World:
 
         `size_bytes` sizes every file of it. With a state of "queued" or "processing" it
         ends only by `finish`, unless `finishes_in` says when after its creation. `fields`
-        are any of `Item`'s: id, prompt, model, files, text, patch, expires_at …
+        are any of `Item`'s: id, prompt, model, files, text, patch, expires_at, outcome …
         """
         if size_bytes is not None:
             recipe = replace(recipe, size_bytes=(size_bytes, size_bytes))
-        if state == "failed":
+        ends = fields.get("outcome", state)
+        if ends in ("failed", "rejected", "cancelled"):
             recipe = replace(recipe, failed_share=1.0)
+        if ends in ("rejected", "cancelled"):
+            fields = {**_end(provider, ends), **fields}
         with self._lock:
             history = self._history(provider, namespace, create=True)
             moment = created_at or self.clock()
@@ -107,9 +113,14 @@ class World:
             }
             return self._store(history, replace(item, **{**times, **fields}))
 
-    def finish(self, provider: str, public_id: str, outcome: Outcome = "completed") -> Item:
-        """End an item that is being made, now."""
-        return self.change(provider, public_id, finishes_at=self.clock(), outcome=outcome)
+    def finish(
+        self, provider: str, public_id: str, outcome: Outcome = "completed", **fields: Any
+    ) -> Item:
+        """End an item that is being made, now. A bad end has a reason, or that of `fields`."""
+        started_at = min(self._existing(provider, public_id).started_at, self.clock())
+        ended: dict[str, Any] = {"started_at": started_at, "finishes_at": self.clock()}
+        ended |= {**_end(provider, outcome), **fields}
+        return self.change(provider, public_id, **ended)
 
     def rewrite(self, provider: str, public_id: str) -> Item:
         """Give all files of an item other bytes of the same size, under the same paths."""
@@ -219,4 +230,18 @@ class World:
     def _store(self, history: History, item: Item) -> Item:
         """Store a changed item and return it."""
         history.store(item)
+        for tell in self.on_change:
+            tell(item)
         return item
+
+
+def _end(provider: str, outcome: Outcome) -> dict[str, str]:
+    """Return how an item ends, with what its service would say of that end."""
+    reasons = {
+        "completed": ("", ""),
+        "failed": FAILURES[provider][0],
+        "rejected": REFUSALS[provider],
+        "cancelled": CANCELLED,
+    }
+    code, message = reasons[outcome]
+    return {"outcome": outcome, "error_code": code, "error_message": message}

@@ -28,15 +28,15 @@ class Capabilities:
     `durable`: a receipt survives power loss. `buffer_bytes`: what one upload may hold in
     memory at a time. `may_keep_past`: `as_of` may work (a bucket has to be versioned).
     `may_freeze`: files may lie in an archive tier, where `request_thaw` reaches them.
-    `small_reads`: so many small files are best read at a time; more threads would only wait for
-    the interpreter's lock.
+    `is_near`: it is read by calls to this machine's system, which do not wait long. Another
+    process can read it as well, so it MUST be possible to send it there (pickled).
     """
 
     durable: bool
     buffer_bytes: int
     may_keep_past: bool = False
     may_freeze: bool = False
-    small_reads: int = 16
+    is_near: bool = False
 
 
 class Created(StrEnum):

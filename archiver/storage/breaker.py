@@ -50,6 +50,10 @@ class Breaker:
         self._is_left_out = False
         self.busy_seconds = 0.0
 
+    def __reduce__(self) -> tuple[type[Breaker], tuple[Destination, int]]:
+        """Send another process the destination, with a breaker of its own."""
+        return Breaker, (self._destination, self._max_failures)
+
     @property
     def is_out(self) -> bool:
         """Whether it is left out until it is prepared again."""

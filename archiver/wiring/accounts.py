@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from archiver.fetch.engine import Credentials
 from archiver.index import Index, ledger
 from archiver.providers import PROVIDERS
 from archiver.providers.base import AccountOptions
+from archiver.providers.http import HttpApi
 from archiver.providers.pace import Pace
 
 
@@ -27,6 +29,21 @@ class Accounts:
     unusable: dict[str, Unusable]
 
 
+class Paces:
+    """The request budgets of a process, by account: whoever asks at the same time shares them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, Pace] = {}
+
+    def of(self, account: str, make: Callable[[], Pace]) -> Pace:
+        """Give the budget of an account, made by whoever comes first."""
+        with self._lock:
+            if account not in self._open:
+                self._open[account] = make()
+            return self._open[account]
+
+
 @contextmanager
 def open_accounts(
     config: Config,
@@ -34,10 +51,11 @@ def open_accounts(
     names: Collection[str],
     stopping: threading.Event,
     clock: Clock = utc_now,
+    paces: Paces | None = None,
 ) -> Iterator[Accounts]:
     """Open accounts, all of them when no names are given; closes their connections at the end.
 
-    Their request budgets run by `clock`.
+    Their request budgets run by `clock`, and are those of `paces` where others ask as well.
     """
     unknown = sorted(set(names) - config.accounts.keys())
     if unknown:
@@ -45,12 +63,13 @@ def open_accounts(
             f"there is no account {unknown[0]!r}; the config has {', '.join(config.accounts)}"
         )
     wanted = {name: options for name, options in config.accounts.items() if name in names}
-    accounts = Accounts({}, {})
+    accounts, budgets = Accounts({}, {}), paces or Paces()
     with ExitStack() as stack:
         for name, options in (wanted or config.accounts).items():
             refuse_other_provider(index, name, options.provider)
             try:
-                pace = _open_pace(name, options, index, stopping, clock)
+                make = partial(_open_pace, name, options, index, stopping, clock)
+                pace = budgets.of(name, make)
                 accounts.usable[name] = _open_account(name, options, pace, stopping, stack)
             except ConfigInvalid as error:
                 refusal = CredentialsRejected(str(error))
@@ -87,8 +106,6 @@ def _open_pace(
 def _open_account(
     name: str, options: AccountOptions, pace: Pace, stopping: threading.Event, stack: ExitStack
 ) -> Account:
-    from archiver.providers.http import HttpApi
-
     module: ModuleType = import_module(PROVIDERS[options.provider])
     key = options.api_key.read()
     sleep = _make_sleep(stopping)

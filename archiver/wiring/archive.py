@@ -27,7 +27,10 @@ DAEMON_LOCK = "daemon.lock"
 def run_lock(state_dir: Path, *, wait: bool, name: str = LOCK_NAME) -> Iterator[None]:
     """Hold a lock of a state directory: a kernel lock, gone with its process."""
     make_state_dir(state_dir)
-    lock = FileLock(state_dir / name, timeout=-1 if wait else 0, fallback_to_soft=False)
+    # Of the two that share it in a daemon, the one that goes last gives it back: any thread.
+    lock = FileLock(
+        state_dir / name, timeout=-1 if wait else 0, fallback_to_soft=False, thread_local=False
+    )
     try:
         lock.acquire()
     except Timeout:

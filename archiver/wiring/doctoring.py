@@ -26,7 +26,7 @@ from archiver.actions.doctoring.config import examine_config, examine_extras
 from archiver.actions.doctoring.destination import Tried, examine_destination
 from archiver.actions.doctoring.finding import About, Findings
 from archiver.actions.doctoring.index import examine_index, examine_library
-from archiver.actions.doctoring.listen import examine_listen
+from archiver.actions.doctoring.listen import examine_listen, examine_webhooks
 from archiver.actions.doctoring.state import examine_state
 from archiver.alerts.base import Messenger
 from archiver.config import Config
@@ -78,6 +78,9 @@ def make_subjects(
         subjects += [_messenger(one) for one in open_messengers(config.alerts)]
     if config.daemon.listen:
         subjects.append(Subject("daemon", partial(examine_listen, address=config.daemon.listen)))
+    if listen := config.webhooks.listen:
+        examine = partial(examine_webhooks, address=listen, accounts=config.accounts)
+        subjects.append(Subject("webhooks", examine))
     return subjects, [Subject("clock", partial(examine_clock, clocks=clocks))]
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from archiver.actions.archive import Archive
 from archiver.actions.listing.walk import WalkOptions
+from archiver.actions.pushing.claims import Claims
 from archiver.actions.run import Observer, RunOptions, RunSummary, run
 from archiver.config import Config
 from archiver.fetch.engine import Limits, MediaEngine
-from archiver.wiring.accounts import open_accounts
+from archiver.wiring.accounts import Paces, open_accounts
 
 
 def pass_over(
@@ -21,9 +22,10 @@ def pass_over(
     accounts: Collection[str],
     observer: Observer,
     stopping: threading.Event,
+    paces: Paces | None = None,
 ) -> RunSummary:
     """Make one run over these accounts, over all of them when none is named."""
-    with open_accounts(config, archive.index, accounts, stopping) as opened:
+    with open_accounts(config, archive.index, accounts, stopping, paces=paces) as opened:
         engine = open_engine(config, stopping)
         return run(archive, opened.usable, opened.unusable, engine, options, observer)
 
@@ -35,6 +37,7 @@ def open_engine(config: Config, stopping: threading.Event) -> MediaEngine:
     limits = Limits(
         max_file_bytes=transfer.max_file_size,
         bytes_per_second=per_transfer,
+        concurrency=transfer.concurrency,
         per_host=transfer.per_host,
         allow_private_hosts=transfer.allow_private_hosts,
     )
@@ -50,6 +53,7 @@ def run_options(
     retries_now: bool = False,
     accepts_shrunk: bool = False,
     may_go_on: Callable[[], bool] = lambda: True,
+    claims: Claims | None = None,
 ) -> RunOptions:
     """Make the options of one run."""
     return RunOptions(
@@ -66,4 +70,5 @@ def run_options(
         retries_now=retries_now,
         every={name: every for name, (_, every) in config.poll_intervals.items()},
         may_go_on=may_go_on,
+        claims=claims or Claims(),
     )

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import structlog
-
 from archiver.actions.alert import tell
 from archiver.actions.alerting.memory import Memory
 from archiver.actions.alerting.standing import Look
@@ -28,6 +26,7 @@ from archiver.alerts.ping import Ended, Ping
 from archiver.alerts.webhook import Webhook
 from archiver.config import Config
 from archiver.config.alerts import AlertsSection, MailSection
+from archiver.log import get_logger
 
 SECONDS_TO_START, SECONDS_TO_END = 5.0, 10.0
 TEXTFILE_MODE = 0o644
@@ -129,12 +128,10 @@ class Watch:
         try:
             replace_file(self._textfile, text, TEXTFILE_MODE)
         except OSError as error:
-            structlog.get_logger().warning(
-                "textfile.failed", path=str(self._textfile), error=error.strerror
-            )
+            get_logger().warning("textfile.failed", path=str(self._textfile), error=error.strerror)
 
 
 def _ping(what: str, do: Callable[[], None], seconds: float) -> None:
     for _, error in make_calls([Call(f"ping {what}", do)], seconds):
         if error is not None:
-            structlog.get_logger().warning("ping.failed", what=what, error=str(error))
+            get_logger().warning("ping.failed", what=what, error=str(error))

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from archiver.actions.rebuild import BATCH, make_adoptable, read_sidecar, rebuild
+from archiver.actions.adopting import make_adoptable, read_sidecar
+from archiver.actions.rebuild import RebuildReport, rebuild
+from archiver.actions.rebuilding.reading import BATCH
 from archiver.index import Index, adopted, index_path, open_index, queries
 from archiver.index.queries import Filters
-from archiver.storage.local.destination import open_destination
+from archiver.storage.base import Destination
+from archiver.storage.breaker import Breaker
+from archiver.storage.local.destination import LocalDestination, open_destination
 from archiver.storage.local.options import Options
 from tests.stories.hand_made import Made, make, write
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from archiver.actions.rebuild import rebuild
+from archiver.actions.rebuild import RebuildReport, rebuild
 from archiver.index import open_index
 from archiver.storage.local.destination import open_destination
 from archiver.storage.local.options import Options
 
 disk, state = map(Path, sys.argv[1:])
 place = open_destination("disk", Options(type="local", path=disk))
-rebuild(open_index(state, create=True), place, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+children = Path(f"/proc/self/task/{os.getpid()}/children")
+
+def die(_):
+    print(children.read_text(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rebuild(open_index(state, create=True), place, die)
 """
 
 
@@ -135,12 +148,17 @@ def test_words_change_also_in_the_batch_that_brought_them(index: Index, tmp_path
 
 
 def test_a_rebuild_that_was_killed_begins_anew_and_finds_every_word(tmp_path: Path) -> None:
-    """What the first batch brought is found at once, and again after the whole was read."""
+    """What the first batch brought is found at once, and again after the whole was read.
+
+    The process that read the next batch beside it ends by itself.
+    """
     made = [make(number) for number in range(BATCH + 20)]
     write(tmp_path / "disk", made)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "disk"), str(tmp_path / "state")]
-    killed = subprocess.run(command, check=False)
+    killed = subprocess.run(command, check=False, stdout=subprocess.PIPE)
     assert -signal.SIGKILL == killed.returncode
+    [beside] = killed.stdout.split()
+    assert has_ended(int(beside))
 
     with closing(open_index(tmp_path / "state")) as index:
         assert BATCH == len(with_word(index, "quiet river"))
@@ -162,3 +180,126 @@ def test_half_a_character_breaks_only_its_own_sidecar(index: Index, tmp_path: Pa
 
     assert 4 == count
     assert "hist_00000003" in broken
+
+
+def has_ended(process: int, within_seconds: float = 20.0) -> bool:
+    """Tell whether a process ends soon; one that nobody has collected yet has ended as well."""
+    stat = Path(f"/proc/{process}/stat")
+    ends_at = time.monotonic() + within_seconds
+    while time.monotonic() < ends_at:
+        try:
+            if stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def second_processes() -> list[int]:
+    """Name the readers that this process has started and that still run; servers have others."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return [
+        int(process)
+        for process in children.split()
+        if b"beside" in Path(f"/proc/{process}/cmdline").read_bytes()
+    ]
+
+
+def spoil(disk: Path) -> None:
+    """Leave sidecars that cannot be taken over, among those that are read last, and elsewhere."""
+    paths = sorted(disk.rglob("*.json"))
+    for path, text in zip(paths[::97], ["", "[]", "{}", "not JSON", "\0"], strict=False):
+        path.write_text(text, encoding="utf-8")
+    newer = paths[5].read_text(encoding="utf-8").replace("archiver.sidecar/1", "archiver.sidecar/2")
+    paths[5].write_text(newer, encoding="utf-8")
+    paths[6].rename(paths[6].with_name("moved.json"))
+
+
+class Far(LocalDestination):
+    """A directory that says of itself that it is far away."""
+
+    capabilities = replace(LocalDestination.capabilities, is_near=False)
+
+
+def contents(state: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Read all rows of an index that a rebuild writes, but for their numbers: threads race."""
+    with closing(sqlite3.connect(index_path(state))) as db:
+        return {
+            table: sorted(db.execute(query), key=repr)
+            for table, query in {
+                "generations": "SELECT id, state, prompt, stem, details FROM generations",
+                "assets": "SELECT key, path, ordinal, state, sha256 FROM assets",
+                "copies": "SELECT key, path, sha256, stored_at, verified FROM copies",
+                "counts": "SELECT * FROM counts",
+            }.items()
+        }
+
+
+def test_what_a_second_process_reads_is_what_this_one_would_have_read(tmp_path: Path) -> None:
+    """Also of sidecars that are damaged, too new or moved: the same lines are told of them."""
+    write(tmp_path / "disk", [make(number) for number in range(BATCH * 2)])
+    spoil(tmp_path / "disk")
+    told = {}
+    place = str(tmp_path / "disk")
+    places: dict[str, Destination] = {
+        "near": Breaker(LocalDestination("disk", place)),
+        "far": Far("disk", place),
+    }
+    for name, destination in places.items():
+        (tmp_path / name).mkdir()
+        with closing(open_index(tmp_path / name, create=True)) as opened:
+            report = rebuild(opened, destination)
+            told[name] = (report.sidecars, report.placed, sorted(report.broken))
+
+    assert told["far"] == told["near"]
+    assert (BATCH * 2 - 7, 7) == (told["near"][0], len(told["near"][2]))
+    assert contents(tmp_path / "far") == contents(tmp_path / "near")
+    assert [] == second_processes()
+
+
+def test_a_second_process_that_dies_is_made_up_for(index: Index, tmp_path: Path) -> None:
+    """The rest is read here; nothing is lacking, and nothing is told as broken."""
+    made = [make(number) for number in range(BATCH * 3)]
+    write(tmp_path / "disk", made)
+    died: list[int] = []
+
+    def kill(_: RebuildReport) -> None:
+        died.extend(second_processes())
+        for process in second_processes():
+            os.kill(process, signal.SIGKILL)
+
+    place = open_destination("disk", Options(type="local", path=tmp_path / "disk"))
+    report = rebuild(index, place, kill)
+
+    assert died
+    assert (len(made), []) == (report.sidecars, report.broken)
+    assert ids(made) == with_word(index, "quiet river")
+
+
+def test_without_a_second_process_all_is_read_here(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where none may be started."""
+    made = [make(number) for number in range(BATCH + 20)]
+    write(tmp_path / "disk", made)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+
+    assert (len(made), []) == take_over(index, tmp_path / "disk")
+
+
+def test_a_take_over_that_is_broken_off_leaves_no_process_behind(
+    index: Index, tmp_path: Path
+) -> None:
+    """As by a signal, or by an error of the index."""
+    write(tmp_path / "disk", [make(number) for number in range(BATCH * 3)])
+    place = open_destination("disk", Options(type="local", path=tmp_path / "disk"))
+
+    def stop(_: RebuildReport) -> None:
+        assert second_processes()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(index, place, stop)
+
+    assert [] == second_processes()

@@ -21,6 +21,7 @@ from archiver.config.schema import (
     DaemonSection,
     ScheduleSection,
     TransferSection,
+    WebhooksSection,
     config_model,
 )
 from archiver.providers import PROVIDERS
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "schedule": ScheduleSection,
     "transfer": TransferSection,
     "daemon": DaemonSection,
+    "webhooks": WebhooksSection,
     "alerts": AlertsSection,
 }
 _HEADER = re.compile(r"^(?:# )?\[([\w.]+)\]$")

@@ -60,6 +60,10 @@ def message(text: str) -> str:
         ("[daemon]\nlisten = '127.0.0.1'\n" + SMALL, "daemon.listen should be HOST:PORT"),
         ("[daemon]\nlisten = ':8786'\n" + SMALL, "daemon.listen should be HOST:PORT"),
         ("[daemon]\nlisten = '::1:80'\n" + SMALL, "daemon.listen should be HOST:PORT"),
+        ("[webhooks]\nlisten = 'nonsense'\n" + SMALL, "webhooks.listen should be HOST:PORT"),
+        ("[webhooks]\nlisten = '[::1]:8787'\n" + SMALL, "no account says how its webhooks are"),
+        ("[webhooks]\nper_minute = 0\n" + SMALL, "webhooks.per_minute should be at least 1"),
+        ("[webhooks]\nmax_body = 'big'\n" + SMALL, "webhooks.max_body should be a size such as"),
         ("[alerts]\napprise = 'x'\n" + SMALL, "alerts.apprise should be a list"),
         ("[alerts]\nping_url = 5\n" + SMALL, 'alerts.ping_url should be { env = "…" }'),
         (ACCOUNT.replace('{ env = "A_KEY" }', "5") + DISK, 'api_key should be { env = "…" }'),
@@ -151,6 +155,6 @@ def test_config_show_writes_as_a_person_does() -> None:
         shown["transfer"]["max_file_size"],
         shown["transfer"]["bandwidth"],
     )
-    assert "8MiB" == shown["destinations"]["vault"]["part_size"]
+    assert "5MiB" == shown["destinations"]["vault"]["part_size"]
     assert shown == as_document(parse_config(as_toml(shown), {}))
     assert tomllib.loads(as_toml(shown)) == shown

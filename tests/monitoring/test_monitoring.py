@@ -27,7 +27,7 @@ DASHBOARD = ROOT / "docs" / "monitoring" / "grafana-dashboard.json"
 OPERATIONS = ROOT / "docs" / "operations.md"
 OF_THE_DAEMON = {"archiver_config_last_reload_successful"}
 """What only a process that stays can tell."""
-LABELS = {"provider", "account", "destination", "reason", "state", "kind", "version"}
+LABELS = {"provider", "account", "destination", "reason", "state", "kind", "version", "outcome"}
 
 
 @pytest.fixture

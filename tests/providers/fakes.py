@@ -7,9 +7,10 @@ test makes up. None of it is a patch of our own code: providers see the port and
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 
 from archiver.errors import GenerationNotFound
 from archiver.providers import PROVIDERS
@@ -35,6 +36,10 @@ class FakeApi:
     def get_text(self, path: str, parameters: Parameters | None = None) -> str:
         """Answer with a text."""
         return str(self.get_json(path, parameters))
+
+    def post_form(self, path: str, fields: Mapping[str, str], files: Sequence[Path]) -> object:
+        """Answer a form as it would a question with the same fields."""
+        return self.get_json(path, {**fields, "files": len(files)})
 
 
 def missing(path: str) -> GenerationNotFound:

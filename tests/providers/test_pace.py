@@ -220,3 +220,31 @@ def test_a_budget_can_be_set_anew() -> None:
     pace.wait()
 
     assert clock.slept == [MINUTE_SECONDS]
+
+
+def test_half_of_a_budget_is_spare() -> None:
+    """Of each span; the other half stays for whoever else asks. Without a limit there is no end."""
+    clock = Clock()
+    pace = Pace(10, 100, clock=clock.read, sleep=clock.sleep)
+    assert 5 == pace.spare()
+    for _ in range(4):
+        pace.wait()
+    assert 1 == pace.spare()
+    for _ in range(4):
+        pace.wait()
+    assert 0 == pace.spare()
+    clock.now += MINUTE_SECONDS
+    assert 5 == pace.spare()
+
+    assert 1 == Pace(1, 0).spare()
+    assert Pace(0, 0).spare() is None
+
+
+def test_nothing_is_spare_while_a_provider_wants_a_pause() -> None:
+    """Also of an account without a limit."""
+    clock = Clock()
+    pace = Pace(0, 0, clock=clock.read, sleep=clock.sleep)
+    pace.pause(5)
+    assert 0 == pace.spare()
+    clock.now += 6
+    assert pace.spare() is None

@@ -1,8 +1,9 @@
 """Recorded answers give exactly the generations that stand beside them as data.
 
 `<case>.json` is a vendor's answer, word for word where a page has one; `<case>.expected.json`
-says how it is asked for (`call`, `id`, `listed`, `options`, `other_answers`) and every field of
-what must come of it. `raw` names the records that must be kept verbatim, signatures apart.
+says how it is asked for or handed in (`call`, `id`, `listed`, `options`, `other_answers`) and
+every field of what must come of it; of a mere hint, the id alone. `raw` names the records that
+must be kept verbatim, signatures apart.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from archiver.model import Asset, BadRow, Cost, Embedded, Failure, Generation, Link
+from archiver.providers.base import Progress, Provider, Told
 from archiver.redaction import clean_record
 from archiver.units import format_time
 
@@ -52,9 +54,21 @@ def outcome(provider: str, recorded: Any, case: Mapping[str, Any]) -> object:
                 for row, record in zip(page.rows, records, strict=True)
             ],
         }
+    if case["call"] == "read":
+        return _told(opened.read(recorded), opened, recorded)
     listed = case.get("listed")
     generation = getattr(opened, case["call"])(case["id"], listed)
     return as_data(generation, {"list": listed, "detail": _record_of(recorded)})
+
+
+def _told(told: Told, opened: Provider, recorded: Mapping[str, Any]) -> object:
+    if told.generation is None:
+        return {"hint": told.id}
+    progress = opened.progress(told.generation)
+    return {
+        "progress": {name: getattr(progress, name) for name in Progress.__slots__},
+        **as_data(told.generation, {"list": _record_of(recorded)}),
+    }
 
 
 def as_data(row: Generation | BadRow, records: Mapping[str, object]) -> dict[str, object]:

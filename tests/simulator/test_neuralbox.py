@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from archiver.simulator import Simulator
@@ -102,3 +104,24 @@ def test_limits(visitor: Visitor) -> None:
     """A limit above 100 is refused."""
     assert visitor.ask("neuralbox", LIST, limit=101).status_code == 422
     assert visitor.document("neuralbox", LIST, limit=100)["items"] == []
+
+
+@pytest.mark.parametrize("schema", ["old", "new"])
+def test_progress_and_time_left(
+    simulator: Simulator, visitor: Visitor, clock: MovingClock, schema: str
+) -> None:
+    """While pending, progress rises and eta_seconds falls; a rejected one has failed."""
+    simulator.switches.neuralbox_schema = "new" if schema == "new" else "old"
+    item = simulator.world.add(
+        "neuralbox", state="processing", finishes_in=timedelta(seconds=40), outcome="rejected"
+    )
+    path = f"/api/v2/generate/status/{item.number if schema == 'new' else item.id}"
+    seen = []
+    for _ in range(2):
+        clock.move(seconds=10)
+        detail = visitor.document("neuralbox", path)
+        seen.append((detail["status"], detail["progress"], detail["eta_seconds"]))
+    assert seen == [("pending", 24, 30), ("pending", 49, 20)]
+    clock.move(seconds=20)
+    detail = visitor.document("neuralbox", path)
+    assert (detail["status"], detail["error"]) == ("failed", item.error_message)

@@ -8,9 +8,11 @@ import jsonschema
 import pytest
 
 from archiver.simulator import Simulator
+from archiver.simulator.item import Outcome
 from tests.simulator.visitor import Visitor
 
 LIST = "/api/ai/generations"
+QUEUE = "/api/ai/queue"
 NULLABLE_TEXT = {"type": ["string", "null"]}
 NULLABLE_INTEGER = {"type": ["integer", "null"]}
 ROW = {
@@ -148,3 +150,46 @@ def test_a_wrong_token_is_401(simulator: Simulator, visitor: Visitor) -> None:
         response = visitor.fetch(simulator.base_url("oxen") + LIST, headers)
         assert response.status_code == 401
         assert response.json() == {"status": "error", "status_message": "unauthenticated"}
+
+
+def test_the_queue_shows_what_is_active(simulator: Simulator, visitor: Visitor) -> None:
+    """Without a status the queue holds only what is being made, in full and without pages."""
+    simulator.world.populate("oxen", 60)
+    active = [
+        simulator.world.add("oxen", state="queued"),
+        simulator.world.add("oxen", state="processing"),
+    ]
+    document = visitor.document("oxen", QUEUE)
+    jsonschema.validate(document["generations"], {"type": "array", "items": ROW})
+    listed = {row["generation_id"] for row in document["generations"]}
+    assert listed >= {item.id for item in active}
+    assert {row["status"] for row in document["generations"]} <= {"queued", "processing"}
+    assert document["count"] == len(document["generations"]) < 10
+    assert "prompt" not in document["generations"][0]
+    ended = visitor.document("oxen", QUEUE, status="succeeded")
+    assert {row["status"] for row in ended["generations"]} == {"succeeded"}
+    assert ended["count"] > 50
+    assert visitor.ask("oxen", QUEUE, status="gone").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("completed", "succeeded"),
+        ("failed", "failed"),
+        ("rejected", "failed"),
+        ("cancelled", "cancelled"),
+    ],
+)
+def test_a_row_of_the_queue_stays(
+    simulator: Simulator, visitor: Visitor, outcome: Outcome, status: str
+) -> None:
+    """One row can be asked for until after its end, which it tells with its result or its error."""
+    item = simulator.world.add("oxen", state="queued")
+    assert visitor.document("oxen", f"{QUEUE}/{item.id}")["status"] == "queued"
+    simulator.world.finish("oxen", item.id, outcome)
+    row = visitor.document("oxen", f"{QUEUE}/{item.id}")
+    assert row["status"] == status
+    assert bool(row["result_url"]) == (outcome == "completed") != bool(row["error_message"])
+    assert row["started_at"] == row["completed_at"]
+    assert visitor.ask("oxen", f"{QUEUE}/none").status_code == 404

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ import httpx
 import pytest
 
 from archiver.simulator import PROVIDERS, Recipe, Simulator
+from archiver.simulator.__main__ import main
+from tests.simulator.receiver import Received, Receiver
 from tests.simulator.visitor import MovingClock, Visitor
 
 
@@ -151,3 +154,52 @@ def test_the_command_serves_until_interrupted() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert count == {"count": 3}
+
+
+def test_the_command_sends_webhooks() -> None:
+    """With `--webhook` it tells what proves a webhook, and sends one when an image is there."""
+    with Receiver() as receiver:
+        command = [sys.executable, "-m", "archiver.simulator", "--json", "--count", "3"]
+        command += ["--making-seconds", "0.1", "--webhook", f"geminigen={receiver.url}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            document = json.loads(process.stdout.readline())
+            geminigen = document["providers"]["geminigen"]
+            wish = {"prompt": (None, "p"), "model": (None, "imagen-4")}
+            with httpx.Client(trust_env=False) as client:
+                url = f"{geminigen['base_url']}/uapi/v1/generate_image"
+                headers = {"x-api-key": geminigen["api_key"]}
+                row = client.post(url, files=wish, headers=headers).json()
+            wait_for(receiver.received)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+        assert receiver.received[0].document["data"]["uuid"] == row["uuid"]
+    assert list(document["webhooks"]) == ["geminigen"]
+    assert document["webhooks"]["geminigen"]["public_key"].startswith("-----BEGIN PUBLIC KEY")
+
+
+def wait_for(received: list[Received]) -> None:
+    """Wait until something came; 20 s at most."""
+    for _ in range(400):
+        if received:
+            return
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("value", ["sync", "nobody=http://127.0.0.1/", "sync=https://x/"])
+def test_the_command_refuses_other_addresses(value: str) -> None:
+    """`--webhook` takes a provider and an http address."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--webhook", value])
+
+
+def test_a_stop_ends_webhooks(clock: MovingClock) -> None:
+    """Stopping ends the threads that send, also while one waits to send again."""
+    before = threading.active_count()
+    with Simulator(clock=clock) as simulator:
+        simulator.webhooks.retry_after_seconds = 600
+        simulator.webhooks.register("sync", "http://127.0.0.1:9/hooks/lips")
+        simulator.world.add("sync")
+        with pytest.raises(TimeoutError, match="still being sent"):
+            simulator.webhooks.settle(0.1)
+    assert threading.active_count() == before

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from archiver.simulator import Simulator
+from archiver.simulator.item import Outcome
 from tests.simulator.visitor import MovingClock, Visitor, words
 
 LIST = "/v2/generations"
@@ -133,3 +134,19 @@ def test_only_errors_and_results_are_open(simulator: Simulator, visitor: Visitor
     assert visitor.fetch(f"{base}/v2/errors").json()[0]["code"].startswith("generation_")
     for path in (LIST, f"{LIST}/count", f"{LIST}/x", "/v2/generate/x", f"{LIST}/x/download"):
         assert visitor.fetch(base + path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [("failed", "FAILED"), ("rejected", "REJECTED"), ("cancelled", "CANCELED")],
+)
+def test_bad_ends_have_their_names(
+    simulator: Simulator, visitor: Visitor, outcome: Outcome, status: str
+) -> None:
+    """What fails, is rejected or is cancelled says so, with a reason and without an output."""
+    item = simulator.world.add("sync", state="queued")
+    assert visitor.document("sync", f"/v2/generations/{item.id}")["status"] == "PENDING"
+    simulator.world.finish("sync", item.id, outcome)
+    row = visitor.document("sync", f"/v2/generations/{item.id}")
+    assert (row["status"], row["outputUrl"]) == (status, None)
+    assert row["error"]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from archiver.simulator import PROVIDERS, Item, Recipe, World
+from archiver.simulator.item import Outcome
 from tests.simulator.visitor import STARTED_AT, MovingClock
 
 PLAIN = Recipe().plain(size_bytes=10_000)
@@ -196,3 +197,22 @@ def test_a_million_items_are_eight_megabytes(world: World) -> None:
     last = world.page("geminigen", 999_999, 1_000_001)
     assert len(last) == 1
     assert world.item("geminigen", last[0].id) == last[0]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("outcome", ["failed", "rejected", "cancelled"])
+def test_a_bad_end_has_a_reason(
+    world: World, clock: MovingClock, provider: str, outcome: Outcome
+) -> None:
+    """However an item came to end badly, it has a message; a test's own message wins."""
+    held = world.add(provider, state="processing")
+    added = world.add(provider, state=outcome)
+    timed = world.add(provider, state="processing", finishes_in=timedelta(1), outcome=outcome)
+    clock.move(days=1)
+    ended = [world.finish(provider, held.id, outcome), added, timed]
+    assert {(item.state(clock()), bool(item.error_message)) for item in ended} == {(outcome, True)}
+    assert all(item.has_failed(clock()) for item in ended)
+    assert (added.files, timed.files) == ((), ())
+    own = world.finish(provider, held.id, outcome, error_message="mine")
+    assert own.error_message == "mine"
+    assert not world.finish(provider, held.id).error_message

@@ -51,6 +51,7 @@ class House:
     destinations: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     bases: dict[str, str] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
     has_xmp: bool = False
     extra: str = ""
@@ -88,7 +89,8 @@ class House:
             key = self.keys.get(name, self.simulator.api_key(provider))
             parts.append(
                 f'[accounts.{name}]\nprovider = "{provider}"\nbase_url = "{base}"\n'
-                f'api_key = "{key}"\nrequests_per_minute = 0\n{own.get(provider, "")}'
+                f'api_key = "{key}"\nrequests_per_minute = {self.budgets.get(name, 0)}\n'
+                f"{own.get(provider, '')}"
             )
         self.config_path.write_text("\n".join(parts), encoding="utf-8")
 

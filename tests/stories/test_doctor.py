@@ -608,7 +608,24 @@ def test_a_port_that_our_daemon_has_is_well(house: House) -> None:
     thread.join()
 
     assert "ok" == finding["verdict"]
-    assert finding["message"].endswith("answers /healthz: the daemon is running")
+    assert finding["message"].endswith("answers: the daemon is running")
+
+
+def test_webhooks_are_looked_at_account_by_account(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each may be sent to is told without its token, and what cannot be read is named."""
+    house.extra = f'[webhooks]\nlisten = "127.0.0.1:{find_free_port()}"\n'
+    monkeypatch.setenv("ARCHIVER__ACCOUNTS__FARM__WEBHOOK_TOKEN", "a-token-nobody-guesses")
+    monkeypatch.setenv("ARCHIVER__ACCOUNTS__STUDIO__WEBHOOK_PUBLIC_KEY", "no key at all")
+
+    findings = ask(house)["webhooks"]
+
+    assert "ok" == findings["listen"]["verdict"]
+    assert "webhooks of farm are taken at /hooks/farm/TOKEN" == findings["farm"]["message"]
+    assert "problem" == findings["studio"]["verdict"]
+    assert "webhook_public_key" in findings["studio"]["message"]
+    assert "lips" not in findings
 
 
 def test_doctor_works_beside_a_run(house: House) -> None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import structlog
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from archiver.actions.alerting.standing import Standing
 from archiver.alerts.files import replace_file
 from archiver.errors import LockHeld
+from archiver.log import get_logger
 
 FILE_NAME = "alerts.json"
 LOCK_NAME = "alerts.lock"
@@ -72,7 +72,7 @@ class Memory:
             replace_file(self._path, body, 0o600)
         except OSError as error:
             if self._path not in _unsaved:
-                structlog.get_logger().warning(
+                get_logger().warning(
                     "alert.memory_unwritten", path=str(self._path), error=error.strerror
                 )
             _unsaved[self._path] = standing
@@ -99,7 +99,7 @@ class Memory:
         kept_at = self._path.with_name(FILE_NAME + DAMAGED_SUFFIX)
         with suppress(OSError):  # then it is replaced, or the process remembers
             self._path.replace(kept_at)
-        structlog.get_logger().warning(
+        get_logger().warning(
             "alert.memory_damaged", path=str(self._path), error=reason, kept_at=str(kept_at)
         )
 

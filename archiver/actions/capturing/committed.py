@@ -8,8 +8,8 @@ called lost when its link has gone meanwhile (docs/design.md, "between 2 and 3")
 from __future__ import annotations
 
 from archiver import keys
+from archiver.actions.adopting import read_sidecar, take_over
 from archiver.actions.archive import Archive
-from archiver.actions.rebuild import read_sidecar, take_over
 from archiver.errors import CopyMissing
 from archiver.index import queries
 from archiver.index.rows import Known

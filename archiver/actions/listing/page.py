@@ -85,8 +85,10 @@ def take_page(
             bad_rows.append(BadRow(id=generation.id, reason=str(error)))
     seen = listed.record_page(archive.index, entries, archive.roles, now)
     report.in_progress |= {one.generation.id for one in seen if one.state is State.IN_PROGRESS}
+    is_listed_whole = account.provider.capabilities.listing_has_media
     for one in seen:
-        if one.state is State.PENDING and account.provider.capabilities.listing_has_media:
+        is_whole = is_listed_whole or "detail" in one.generation.raw
+        if one.state is State.PENDING and is_whole:
             links.put(one.number, one.generation)
     report.pages += 1
     report.listed += sum(report.marks.add(one.number) for one in seen)

@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from archiver.actions.archive import Account, Archive
-from archiver.actions.capturing.commit import PATIENT_ATTEMPTS
-from archiver.actions.capturing.download import Lost
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport, count_bad_rows, take_page
 from archiver.errors import (
@@ -71,6 +69,8 @@ def _ask_at(known: Known, now: datetime) -> datetime:
 
 def _miss(archive: Archive, known: Known, error: GenerationNotFound) -> None:
     """Believe that it is gone when the provider has said so often enough, over an hour."""
+    from archiver.actions.capturing.commit import PATIENT_ATTEMPTS
+
     now, misses = archive.clock(), known.misses + 1
     if misses < PATIENT_ATTEMPTS:
         listed.ask_later(archive.index, known.number, _ask_at(known, now), misses)
@@ -80,6 +80,8 @@ def _miss(archive: Archive, known: Known, error: GenerationNotFound) -> None:
 
 def _record_vanished(archive: Archive, known: Known, error: GenerationNotFound) -> None:
     """Note the loss, and make the generation due: its sidecar keeps the prompt."""
+    from archiver.actions.capturing.download import Lost
+
     now = archive.clock()
     reason = f"vanished while it was in progress: {error}"
     waiting = [one for one in known.assets if one.state in DUE_STATES]

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from enum import Enum
 
 from archiver import keys, sidecar
+from archiver.actions.adopting import ReadSidecar, read_sidecar, take_over
 from archiver.actions.capturing.commit import Progress, make_document
 from archiver.actions.copying import holds, prove
-from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.repairing.finding import Means, Outcome, Repaired, look_again, tell
 from archiver.actions.verifying.sidecar import names_other_files, says_other
 from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationError, SidecarTooNew

@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from archiver import sidecar
+from archiver.actions.adopting import ReadSidecar, read_sidecar
 from archiver.actions.capturing.commit import Progress, make_document
 from archiver.actions.copying import holds, prove
-from archiver.actions.rebuild import ReadSidecar, read_sidecar
 from archiver.actions.repairing.finding import INDEX, Means, Outcome, Repaired, tell
 from archiver.actions.repairing.judging import is_of, names_more, told_otherwise, why_kept
 from archiver.actions.repairing.setting_aside import SettingAside

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlite3
 
 from archiver import keys
+from archiver.actions.adopting import ReadSidecar, read_sidecar, take_over
 from archiver.actions.copying import prove
-from archiver.actions.rebuild import ReadSidecar, read_sidecar, take_over
 from archiver.actions.repairing.finding import Means, Outcome, Repaired, look_again
 from archiver.actions.repairing.judging import take_in
 from archiver.actions.repairing.media import heal_media

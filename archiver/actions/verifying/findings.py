@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import islice
 
 from archiver import keys
+from archiver.actions.adopting import make_adoptable, read_sidecar
 from archiver.actions.archive import Archive
-from archiver.actions.rebuild import make_adoptable, read_sidecar
 from archiver.errors import CopyDamaged, CopyMissing, DestinationError, SidecarTooNew
 from archiver.index import census, faults, proofs, queries
 from archiver.index.faults import Stray

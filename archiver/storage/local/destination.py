@@ -46,7 +46,7 @@ def open_destination(name: str, options: Options) -> LocalDestination:
 class LocalDestination:
     """Keeps files below one directory."""
 
-    capabilities = Capabilities(durable=True, buffer_bytes=0, small_reads=4)
+    capabilities = Capabilities(durable=True, buffer_bytes=0, is_near=True)
 
     def __init__(self, name: str, root: str) -> None:
         self.name = name

@@ -1,0 +1,1 @@
+"""What a rebuild is made of: how sidecars are read while others are written."""
