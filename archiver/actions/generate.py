@@ -7,7 +7,6 @@ on, a run finds it. `pushing.following` waits for it, and brings it home.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.pushing.take import take
@@ -15,11 +14,6 @@ from archiver.actions.running.summary import EXIT_FAILED, EXIT_INCOMPLETE
 from archiver.errors import ArchiverError, CredentialsRejected, MakingUncertain, ProviderError
 from archiver.index.rows import Known
 from archiver.providers.making import Maker, Wish
-
-
-def makers(accounts: Mapping[str, Account]) -> list[Account]:
-    """Choose the accounts that can be asked to make something."""
-    return [account for account in accounts.values() if account.provider.maker is not None]
 
 
 def maker_of(account: Account) -> Maker:
@@ -35,6 +29,7 @@ def maker_of(account: Account) -> Maker:
 def generate(archive: Archive, account: Account, wish: Wish) -> Known:
     """Ask for it once, and record what is being made.
 
+    It costs credit, so the caller has found out that it can be kept (`Desk.make_ready`).
     Raises ProviderError with exit code 1 when it was refused, or could not be asked for: nothing
     is tried again. MakingUncertain when nobody can tell whether it was taken.
     """

@@ -22,7 +22,7 @@ from archiver.actions.pushing.desk import Desk, rests
 from archiver.actions.pushing.outages import Outages
 from archiver.actions.pushing.take import take
 from archiver.actions.running.summary import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_LOSS, EXIT_WELL
-from archiver.errors import ArchiverError, Interrupted, ProviderError
+from archiver.errors import ArchiverError, GenerationNotFound, Interrupted, ProviderError
 from archiver.index import queries
 from archiver.index.rows import Known
 from archiver.model import Generation, State, Status
@@ -35,6 +35,7 @@ AHEAD = 2
 """So many bodies a thread are read before the first of them is through."""
 _TO_ASK = (State.IN_PROGRESS, State.LOST)
 """What a hint is asked for even though it is known; a capture asks for the others itself."""
+_LEFT = "left for the daemon; a run finds it by listing"
 _BUSY = "another run is at work and has not come to it; it goes on"
 
 
@@ -143,7 +144,10 @@ class Ingest:
             self._settle(account, done, links)
         except ProviderError as error:
             self._outages.note(account.name, error)
-            raise
+            if done.known is not None or isinstance(error, GenerationNotFound):
+                raise
+            self._desk.hint(account.name, told.id)
+            done.error, done.exit_code = f"{error}; {_LEFT}", error.exit_code
 
     def _account_of(self, record: Row) -> Account:
         """Choose the account: the one that was told, else the only one of that provider."""
@@ -202,7 +206,7 @@ class Ingest:
         if self._options.is_now:
             done.known = known = self._capture(account, done.known, links)
             if known.state is State.IN_PROGRESS:
-                self._desk.hint(known)
+                self._desk.hint(account.name, known.generation.id)
             done.exit_code = _exit_code(known)
             if known.state in (State.PENDING, State.FAILED, State.LOST):
                 done.error = known.reason or _BUSY

@@ -16,6 +16,7 @@ from archiver.redaction import hide_in_text
 
 if TYPE_CHECKING:
     from archiver.actions.doctoring.finding import Finding
+    from archiver.config import Config
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = max(map(len, _COLOURS))
@@ -55,6 +56,7 @@ def command(
         return _report_mistakes(error, as_json=as_json)
     from archiver.wiring.doctoring import make_subjects
 
+    maker = _choose_maker(config, account) if canary else None
     subjects, last = make_subjects(config, path, sends_test=send_test)
     names = [subject.name for subject in (*subjects, *last)]
     findings: list[Finding] = []
@@ -66,11 +68,11 @@ def command(
                 _print(finding, is_quiet=settings.verbosity < 0)
 
     tell(doctor(subjects, last, timeout.total_seconds()))
-    if canary:
-        from archiver.cli.canary import SUBJECT, fly
+    if maker is not None:
+        from archiver.cli.pushing.canary import SUBJECT, fly
 
         names.append(SUBJECT)
-        tell(fly(settings, account, is_well=is_well(findings)))
+        tell(fly(settings, maker, is_well=is_well(findings)))
     exit_code = 0 if is_well(findings) else 1
     if as_json:
         findings.sort(key=lambda finding: names.index(finding.subject))
@@ -78,6 +80,13 @@ def command(
     elif settings.verbosity >= 0:
         _print_sum(findings)
     return exit_code
+
+
+def _choose_maker(config: Config, account: str | None) -> str:
+    """Choose whose picture is made, before anything is looked at."""
+    from archiver.cli.pushing.making import choose_maker
+
+    return choose_maker(config, account)
 
 
 def _report_mistakes(error: ConfigInvalid, *, as_json: bool) -> int:

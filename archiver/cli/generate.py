@@ -61,16 +61,17 @@ def command(
     time is up, or when nobody can tell whether it was taken.
     """
     from archiver.actions.generate import generate
-    from archiver.cli.desk import opened
-    from archiver.cli.followed import saying_when_stopped, tell_asked, tell_made
-    from archiver.cli.making import choose_maker
+    from archiver.cli.pushing.desk import opened
+    from archiver.cli.pushing.followed import saying_when_stopped, tell_asked, tell_made
+    from archiver.cli.pushing.making import choose_maker
     from archiver.providers.making import Wish
 
     wish = Wish(prompt=_read_prompt(prompt), **wanted)
     give_up_at = time.monotonic() + timeout.total_seconds()
     with opened(settings, () if account is None else (account,)) as desk:
-        chosen = choose_maker(desk.accounts, account)
+        chosen = desk.account(choose_maker(desk.config, account))
         _check(chosen, wish, is_forced=force)
+        desk.desk.make_ready()
         with saying_when_stopped(lambda: [_NOBODY_KNOWS]):
             known = generate(desk.desk.archive, chosen, wish)
         if no_wait:

@@ -56,7 +56,7 @@ def command(
     from archiver.actions.pushing.bodies import read_bodies
     from archiver.actions.pushing.outages import Outages
     from archiver.actions.running.summary import worst
-    from archiver.cli.desk import opened, pause
+    from archiver.cli.pushing.desk import opened, pause
 
     give_up_at, outages, codes = time.monotonic() + timeout.total_seconds(), Outages(), set[int]()
     with opened(settings, () if account is None else (account,), outages.captured) as desk:

@@ -18,6 +18,7 @@ from archiver.errors import ArchiverError
 from archiver.units import format_size
 
 if TYPE_CHECKING:
+    from archiver.index import Index
     from archiver.index.queries import Copy
     from archiver.index.rows import Known
 
@@ -30,14 +31,19 @@ INDENT = 17
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def command(settings: Settings, generation_id: str, account: str | None, as_json: bool) -> int:
-    """Everything known of one generation: its prompt, its files, where copies are."""
+    """Everything known of one generation: its prompt, its files, where copies are.
+
+    ID may be ACCOUNT/ID.
+    """
     from archiver.index import open_index, queries
 
     config = settings.load()
     index = open_index(config.archive.state_dir)
     try:
         check_accounts(index, () if account is None else (account,), config.accounts)
-        found = queries.by_id(index, generation_id, account)
+        found = queries.by_id(index, generation_id, account) or _by_name(
+            index, generation_id, account
+        )
         if not found:
             where = "here" if account is None else f"of the account {account!r}"
             raise ArchiverError(
@@ -53,6 +59,14 @@ def command(settings: Settings, generation_id: str, account: str | None, as_json
         for known in found:
             _print(known, copies[known.number])
     return 0
+
+
+def _by_name(index: Index, text: str, account: str | None) -> list[Known]:
+    """Load what is named ACCOUNT/ID, as other commands print it."""
+    from archiver.index import queries
+
+    name, _, generation_id = text.partition("/")
+    return queries.by_id(index, generation_id, name) if account in (None, name) else []
 
 
 def _document(known: Known, copies: list[Copy]) -> Mapping[str, object]:

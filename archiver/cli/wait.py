@@ -20,15 +20,15 @@ from archiver.cli.settings import Settings
 def command(
     settings: Settings, ids: tuple[str, ...], account: str | None, timeout: timedelta, as_json: bool
 ) -> int:
-    """Follow generations by their IDs until each is archived, or has failed.
+    """Follow generations by their IDs (or ACCOUNT/ID) until each is archived, or has failed.
 
     What the index does not know is asked for at the providers. Exit code 0 when all are archived, 1
     when one failed at its provider (which is recorded), 3 when time is up, 4 when one is lost.
     """
     if not all(map(str.strip, ids)):
         raise click.UsageError("an ID is empty")
-    from archiver.cli.desk import opened
-    from archiver.cli.followed import tell_each
+    from archiver.cli.pushing.desk import opened
+    from archiver.cli.pushing.followed import tell_each
 
     give_up_at = time.monotonic() + timeout.total_seconds()
     with opened(settings, () if account is None else (account,)) as desk:

@@ -122,10 +122,19 @@ def _retention(config: Config, name: str) -> timedelta | None:
 
 def capabilities_of(config: Config, name: str) -> Capabilities:
     """Tell what the provider of an account can do for it; nothing is connected to."""
+    return _open_unasked(config, name).capabilities
+
+
+def can_make(config: Config, name: str) -> bool:
+    """Tell whether the provider of an account can be asked to make things; needs no key."""
+    return _open_unasked(config, name).maker is not None
+
+
+def _open_unasked(config: Config, name: str) -> Provider:
     options = config.accounts[name]
     module: Any = import_module(PROVIDERS[options.provider])
-    found: Provider = module.open_provider(name, options, _NoApi())
-    return found.capabilities
+    opened: Provider = module.open_provider(name, options, _NoApi())
+    return opened
 
 
 def hourly_budget(config: Config, name: str) -> int:

@@ -1,7 +1,8 @@
 """The work of the hint lane: what somebody said there is news of is asked for and captured now.
 
 It looks into the index each second, and at once when a webhook came in: hints are left there by
-`archiver ingest`, too. While another process holds the run lock they wait, and lose nothing.
+`archiver ingest`, too. While another process holds the run lock they wait, and lose nothing; so do
+those of an account that the config does not have, as it may come back.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from archiver.daemon.holding import Holding
 from archiver.daemon.life import Life
 from archiver.daemon.lookout import Lookout
 from archiver.errors import ArchiverError, Interrupted, LockHeld
+from archiver.fetch.engine import MediaEngine
 from archiver.index import hints
 from archiver.log import get_logger
 from archiver.wiring.accounts import Paces, open_accounts
 from archiver.wiring.archive import open_archive
-from archiver.wiring.running import open_engine
+from archiver.wiring.running import make_hint_limits
 
 FIRST_REST_SECONDS = 15.0
 LONGEST_REST_SECONDS = 600.0
 PASS_EVERY_SECONDS = 60.0
 """So often an account with too many hints is asked for its list at most."""
-EVENTS_KEPT = timedelta(days=30)
 
 
 class Hinting:
@@ -56,7 +57,7 @@ class Hinting:
     def __call__(self, _names: frozenset[str]) -> None:
         """Heed the hints that wait, if any do and nobody else is at work on the archive."""
         config = self._life.config
-        if time.monotonic() < self._rests_until or not self._lookout.is_any():
+        if time.monotonic() < self._rests_until or not self._lookout.is_any(config.accounts.keys()):
             return
         try:
             with self._holding.held(config.archive.state_dir) as paces:
@@ -86,22 +87,22 @@ class Hinting:
             for name, error in prepared.unusable.items():
                 observer.destination_failed(name, error)
             self._forget(archive)
+            limits = make_hint_limits(config)
             options = HeedOptions(
-                concurrency=few(config),
+                concurrency=limits.concurrency,
+                accounts=config.accounts.keys(),
                 claims=self._holding.claims,
                 open_account=lambda name: self._open(name, config, archive, paces, accounts),
                 ask_pass=self._ask,
                 may_go_on=lambda: life.config is config and not life.is_over,
             )
             usable = archive.without(frozenset(prepared.unusable))
-            Heeding(usable, open_engine(config, life.stopping), options, observer).go()
+            Heeding(usable, MediaEngine(limits, life.stopping), options, observer).go()
 
     def _open(
         self, name: str, config: Config, archive: Archive, paces: Paces, stack: ExitStack
-    ) -> Account | None:
+    ) -> Account:
         """Open an account when its first hint comes; raises when its key cannot be read."""
-        if name not in config.accounts:
-            return None
         opening = open_accounts(config, archive.index, [name], self._life.stopping, paces=paces)
         opened = stack.enter_context(opening)
         for unusable in opened.unusable.values():
@@ -120,9 +121,4 @@ class Hinting:
         now = archive.clock()
         if now - self._forgot_at >= timedelta(days=1):
             self._forgot_at = now
-            hints.forget_events(archive.index, now - EVENTS_KEPT)
-
-
-def few(config: Config) -> int:
-    """Capture a few at a time only: a pass may go on beside."""
-    return max(2, config.transfer.concurrency // 4)
+            hints.forget_old(archive.index, now)

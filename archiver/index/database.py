@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from archiver.errors import ArchiveMissing, IndexUnavailable
+from archiver.index.fulltext import fold
 from archiver.index.migrations import STEPS, Step
 from archiver.index.rows import stamp, unstamp
 from archiver.index.upgrade import done_steps, refuse_unknown, upgrade
@@ -378,7 +379,7 @@ def _give_room(connection: sqlite3.Connection, cache_kib: int, log_pages: int) -
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("fold", 1, fold, deterministic=True)
     connection.create_function("later", 2, _later, deterministic=True)
 
 

@@ -28,8 +28,7 @@ _COLUMNS = ", ".join(_SEARCHED)
 _PARTS_MERGED = 8
 """So many parts of the full text become one. SQLite's own 4 cost a rebuild a third more of the time
 that it takes to write; with 16 a search has to look into three times as many."""
-ALL_TEXT = " || char(10) || ".join(f"COALESCE({column}, '')" for column in _SEARCHED)
-"""The SQL of all that is searched of a generation, for what no trigram can find."""
+_ALL_TEXT = " || char(10) || ".join(f"COALESCE({column}, '')" for column in _SEARCHED)
 _TAKE_OUT = (
     f"INSERT INTO generations_fts (generations_fts, rowid, {_COLUMNS})"
     f" VALUES ('delete', OLD.number, {_texts('OLD.')})"
@@ -75,6 +74,36 @@ def _spellings(piece: str) -> list[str]:
     """Fold a piece in all ways in which FTS5 may have folded the texts, a character at a time."""
     ways = [{one, one.lower(), one.casefold()} for one in piece]
     return sorted("".join(one) for one in product(*ways))
+
+
+def has_words(many: int) -> str:
+    """Return the SQL that tells of one generation whether it has so many words."""
+    return " AND ".join(map(has_word, range(many))) or "1"
+
+
+def has_word(place: int) -> str:
+    """Return the SQL that tells of one generation whether it has the folded `:word0`, and so on."""
+    return f"instr(fold({_ALL_TEXT}), :word{place}) > 0"
+
+
+class _Folding(dict[int, str]):
+    """Each character as FTS5 folds it: to one other, never to two as `str.casefold` may.
+
+    It leaves some 300 letters as they are that came into Unicode late, such as Cherokee.
+    """
+
+    def __missing__(self, code: int) -> str:
+        folded = [chr(code).casefold(), chr(code).lower(), chr(code)]
+        self[code] = next(one for one in folded if len(one) == 1)
+        return self[code]
+
+
+_FOLDING = _Folding()
+
+
+def fold(text: str) -> str:
+    """SQL: a text without the difference between capitals and small letters."""
+    return text.lower() if text.isascii() else text.translate(_FOLDING)
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,8 @@
 
 A hint is only a name: what is true is asked of the provider (promise 1). It is durable before its
 sender is told so, and goes away when what it was about is archived, or is left to polling. An
-event that was heard before adds nothing, so whoever repeats it, or replays it, changes nothing.
+event of a generation that was heard before adds nothing, so who repeats it changes nothing; where
+its hint came to nothing it is forgotten, and news again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from archiver.index.database import Index
 from archiver.index.rows import stamp, unstamp
+
+KEPT = timedelta(days=30)
+"""So long is remembered what was heard, and waits what nobody takes up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +37,9 @@ def add(index: Index, account: str, generation_id: str, event: str, now: datetim
     """
     with index.transaction() as db:
         heard = db.execute(
-            "INSERT INTO hint_events (account, event, seen_at) VALUES (?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            [account, event, stamp(now)],
+            "INSERT INTO hint_events (account, generation_id, event, seen_at)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [account, generation_id, event, stamp(now)],
         )
         if not heard.rowcount:
             return False
@@ -48,13 +52,13 @@ def add(index: Index, account: str, generation_id: str, event: str, now: datetim
     return True
 
 
-def waiting(index: Index, now: datetime, limit: int, besides: Collection[str] = ()) -> list[Hint]:
-    """Load the hints whose time has come, the oldest first, but those of the accounts `besides`."""
+def waiting(index: Index, now: datetime, limit: int, accounts: Collection[str]) -> list[Hint]:
+    """Load the hints of these accounts whose time has come, the oldest first."""
     rows = index.rows(
         "SELECT account, generation_id, received_at, tries FROM hints WHERE due_at <= :now"
-        " AND account NOT IN (SELECT value FROM json_each(:besides))"
+        " AND account IN (SELECT value FROM json_each(:accounts))"
         " ORDER BY received_at LIMIT :limit",
-        {"now": stamp(now), "limit": limit, "besides": json.dumps(sorted(besides))},
+        {"now": stamp(now), "limit": limit, "accounts": json.dumps(sorted(accounts))},
     )
     return [
         Hint(
@@ -67,10 +71,11 @@ def waiting(index: Index, now: datetime, limit: int, besides: Collection[str] = 
     ]
 
 
-def next_at(index: Index) -> datetime | None:
-    """Tell when the next hint comes, or came, to be due; None when there is none."""
-    row = index.row("SELECT MIN(due_at) AS next_at FROM hints")
-    return None if row is None else unstamp(row["next_at"])
+def next_at(index: Index) -> dict[str, datetime]:
+    """Tell when the next hint of each account comes, or came, to be due, where there is one."""
+    rows = index.rows("SELECT account, MIN(due_at) AS next_at FROM hints GROUP BY account")
+    moments = {str(row["account"]): unstamp(row["next_at"]) for row in rows}
+    return {name: moment for name, moment in moments.items() if moment is not None}
 
 
 def later(index: Index, hint: Hint, moment: datetime) -> None:
@@ -94,23 +99,33 @@ def put_off(index: Index, account: str, moment: datetime) -> None:
 
 def done(
     index: Index, account: str, generation_id: str, received_at: datetime | None = None
-) -> None:
-    """Take a hint away; given when it came, one that was repeated since stays."""
+) -> bool:
+    """Take a hint away; given when it came, one that was repeated since stays: False."""
     with index.transaction() as db:
-        db.execute(
+        gone = db.execute(
             "DELETE FROM hints WHERE account = ? AND generation_id = ?"
             " AND received_at = COALESCE(?, received_at)",
             [account, generation_id, None if received_at is None else stamp(received_at)],
         )
+    return gone.rowcount > 0
 
 
-def forget_events(index: Index, before: datetime) -> None:
-    """Forget what was heard so long ago: it is not sent again, or refused as too old."""
+def give_up(index: Index, hint: Hint) -> None:
+    """Take a hint away that came to nothing, and its events: whoever sends them again is heard.
+
+    One that was repeated since stays.
+    """
     with index.transaction() as db:
-        db.execute("DELETE FROM hint_events WHERE seen_at < ?", [stamp(before)])
+        if done(index, hint.account, hint.generation_id, hint.received_at):
+            db.execute(
+                "DELETE FROM hint_events WHERE account = ? AND generation_id = ?",
+                [hint.account, hint.generation_id],
+            )
 
 
-def forget_unheeded(index: Index, before: datetime) -> None:
-    """Forget hints that no daemon has taken up for so long: polling has found what they named."""
+def forget_old(index: Index, now: datetime) -> None:
+    """Forget the events of long ago, and the hints that nobody took up: polling has the rest."""
+    before = stamp(now - KEPT)
     with index.transaction() as db:
-        db.execute("DELETE FROM hints WHERE received_at < ?", [stamp(before)])
+        db.execute("DELETE FROM hint_events WHERE seen_at < ?", [before])
+        db.execute("DELETE FROM hints WHERE received_at < ?", [before])

@@ -79,6 +79,7 @@ CREATE INDEX generations_by_deadline ON generations (account, deadline_at)
 CREATE INDEX generations_aside ON generations (account, state)
     WHERE state = 'in_progress' OR state = 'lost';
 CREATE INDEX generations_by_time ON generations (COALESCE(created_at, ''), number);
+CREATE INDEX generations_moments ON generations (number, COALESCE(created_at, ''));
 
 CREATE TABLE assets (
     generation INTEGER NOT NULL REFERENCES generations (number),
@@ -197,9 +198,10 @@ CREATE INDEX hints_by_time ON hints (received_at);
 
 CREATE TABLE hint_events (
     account TEXT NOT NULL,
+    generation_id TEXT NOT NULL,
     event TEXT NOT NULL,
     seen_at TEXT NOT NULL,
-    PRIMARY KEY (account, event)
+    PRIMARY KEY (account, generation_id, event)
 ) WITHOUT ROWID;
 CREATE INDEX hint_events_by_time ON hint_events (seen_at);
 

@@ -172,7 +172,15 @@ def _copy_from(row: Mapping[str, Any]) -> Copy:
 def find(index: Index, filters: Filters) -> Iterator[Known]:
     """Find generations, the newest first, page by page: memory stays flat."""
     where, values = conditions(index, filters)
-    for row in newest_first(index, where, values, filters.limit, are_few=bool(filters.ids)):
+    rows = newest_first(
+        index,
+        where,
+        values,
+        filters.limit,
+        are_few=bool(filters.ids),
+        has_text=fulltext.has_words(len(_words(filters.text))),
+    )
+    for row in rows:
         yield _known_from(index, row)
 
 
@@ -261,18 +269,20 @@ def _add_text_conditions(
     index: Index, text: str | None, parts: list[str], values: dict[str, object]
 ) -> None:
     """Every word must occur somewhere; one that is nearly everywhere is looked for row by row."""
-    words = _storable(text or "").replace("\0", " ").split()
+    words = _words(text)
     matches = [fulltext.match_of(index, word) for word in words]
     if "" in matches:
         parts.append("0")
         return
+    values.update((f"word{place}", fulltext.fold(word)) for place, word in enumerate(words))
     if any(matches):
         parts.append(FOUND)
         values["match"] = " AND ".join(match for match in matches if match)
-    for position, (word, match) in enumerate(zip(words, matches, strict=True)):
-        if match is None:
-            parts.append(f"instr(casefold({fulltext.ALL_TEXT}), :word{position}) > 0")
-            values[f"word{position}"] = word.casefold()
+    parts += [fulltext.has_word(place) for place, match in enumerate(matches) if match is None]
+
+
+def _words(text: str | None) -> list[str]:
+    return _storable(text or "").replace("\0", " ").split()
 
 
 def _storable(text: str) -> str:

@@ -63,10 +63,13 @@ def optional_text(row: Row, *names: str) -> str | None:
 def identity(row: Row, name: str) -> str:
     """Read a provider's own id: a text or whole number that can stand in a path."""
     value = row.get(name)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise RowInvalid(f"{name} is {_what(value)}, not a whole number")
         return str(int(value))
     found = required_text(row, name).strip()
-    if not found or found in (".", "..") or len(found) > MAX_ID_LENGTH or not found.isprintable():
+    is_printable = str(value).strip().isprintable()  # before a half of a letter was cleaned away
+    if not found or found in (".", "..") or len(found) > MAX_ID_LENGTH or not is_printable:
         raise RowInvalid(f"{name} can be no id")
     return found
 

@@ -1,7 +1,7 @@
 """Webhooks: what proves that one came from the provider, and what it is about (promise 8).
 
 A webhook is a hint and never a source: it names a generation, which is then asked for by id.
-So a forged one could at worst cost a request, and even that takes a signature or a token.
+So a forged one could at worst cost a few requests, and even that takes a signature or a token.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
@@ -31,7 +31,10 @@ class HookRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """What a webhook is about. `event` is a hex digest, the same for each delivery of one event."""
+    """What a webhook is about. `event` is a hex digest, the same for each delivery of one event.
+
+    An event is one of its generation: the same digest with another one is another event.
+    """
 
     generation_id: str
     event: str
@@ -50,11 +53,11 @@ class Delivery:
 class Signature(Protocol):
     """How one account's provider signs its webhooks."""
 
-    def check(self, delivery: Delivery) -> str | None:
-        """Raise HookRefused unless the provider itself signed this delivery.
+    def check(self, delivery: Delivery) -> None:
+        """Raise HookRefused unless the provider itself signed this delivery, or its event.
 
-        A signature that covers the event's name and not the body returns that event's digest:
-        sent again around another body it is the same event. Else None.
+        A signature that covers less than the body may come again around another one: that is
+        heard, and costs the few requests that tell that there is nothing new.
         """
 
 
@@ -107,12 +110,12 @@ class _AccountInlet:
             raise HookRefused("forged", "the token at the end of the address is another one")
         record = _read(body)
         delivery = Delivery(headers=headers, body=body, record=record, received_at=now)
-        signed_event = self._signature.check(delivery) if self._signature is not None else None
+        if self._signature is not None:
+            self._signature.check(delivery)
         try:
-            hook = self._hook_of(record)
+            return self._hook_of(record)
         except RowInvalid as error:
             raise HookRefused("malformed", str(error)) from None
-        return hook if signed_event is None else replace(hook, event=signed_event)
 
 
 def is_same(given: str, expected: str) -> bool:
@@ -124,9 +127,14 @@ def is_same(given: str, expected: str) -> bool:
 
 def _read(body: bytes) -> Row:
     try:
-        record = json.loads(body)
+        record = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise HookRefused("malformed", "the body is no JSON") from None
     if isinstance(record, dict):
         return record
     raise HookRefused("malformed", f"the body is {type(record).__name__}, not an object")
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and the infinities, which Python reads and JSON does not have."""
+    raise ValueError(constant)

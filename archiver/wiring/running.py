@@ -32,16 +32,30 @@ def pass_over(
 
 def open_engine(config: Config, stopping: threading.Event) -> MediaEngine:
     """Make the media engine of a config."""
+    return MediaEngine(make_limits(config), stopping)
+
+
+def make_limits(config: Config) -> Limits:
+    """Make the limits of a run: all that the config allows."""
+    return _make_limits(config, config.transfer.concurrency, config.transfer.bandwidth)
+
+
+def make_hint_limits(config: Config) -> Limits:
+    """Make the limits of what is captured beside a pass: a quarter more, and two transfers."""
     transfer = config.transfer
-    per_transfer = -(-transfer.bandwidth // transfer.concurrency)
-    limits = Limits(
+    return _make_limits(config, max(2, transfer.concurrency // 4), -(-transfer.bandwidth // 4))
+
+
+def _make_limits(config: Config, concurrency: int, bytes_per_second: int) -> Limits:
+    """Share a bandwidth out; rounded up, as 0 is no limit."""
+    transfer = config.transfer
+    return Limits(
         max_file_bytes=transfer.max_file_size,
-        bytes_per_second=per_transfer,
-        concurrency=transfer.concurrency,
+        bytes_per_second=-(-bytes_per_second // concurrency),
+        concurrency=concurrency,
         per_host=transfer.per_host,
         allow_private_hosts=transfer.allow_private_hosts,
     )
-    return MediaEngine(limits, stopping)
 
 
 def run_options(

@@ -17,7 +17,14 @@ from benchmarks.harness.settings import ROOT, ROUNDS, scaled
 
 PAGE_ROWS = 50
 FIRST_PAGE_MS = 50.0
-TEXTS = {"in a tenth": "basalt", "in a few": "quokka", "two letters": "ju", "in none": "zyzzyva"}
+TEXTS = {
+    "in a tenth": "basalt",
+    "in a few": "quokka",
+    "in none": "zyzzyva",
+    "two letters": "qu",
+    "two letters, in none": "ju",
+    "one letter": "e",
+}
 
 
 def measure(folder: Path) -> Iterator[Figure]:

@@ -72,7 +72,6 @@ def _multiply_rows(db: sqlite3.Connection, count: int) -> None:
     db.executescript(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000"
     )
-    db.create_function("casefold", 1, str.casefold, deterministic=True)
     [first] = (dict(row) for row in db.execute("SELECT * FROM generations"))
     db.execute("UPDATE generations SET fingerprint = NULL")
     triggers = [(str(row["name"]), str(row["sql"])) for row in db.execute(_FULL_TEXT_TRIGGERS)]

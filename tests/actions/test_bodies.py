@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 
@@ -114,6 +115,31 @@ def test_hostile_text_is_an_error_with_its_line_and_the_next_body_is_read(
     assert said in str(first.error)
     assert "secret" not in str(first.error)
     assert {"good": True} == last.record
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (gzip.compress(bytes(range(256))), "is compressed: gunzip it first"),
+        (b"PK\x03\x04", "is compressed: unpack it first"),
+        (b"\x89PNG\r\n\x1a\n\x00", "is no text"),
+        (b"\0\0\0\x20ftypisom\0", "is no text"),
+        (b"SQLite format 3\0", "is no text"),
+        ('{"a": 1}\n{}'.encode("utf-16"), "is UTF-16, not UTF-8"),
+    ],
+    ids=range(6),
+)
+def test_file_that_is_no_text_is_told_of_once(text: bytes, said: str) -> None:
+    """And not line by line: it has thousands, and none of them is one."""
+    assert [Body(line=1, error=said)] == read(text + b"\n\xff\n{}\n" * 99)
+
+
+def test_log_that_was_cut_while_it_was_written_is_read_on() -> None:
+    """It begins with zeros (copytruncate): only the line in which they end is lost."""
+    wrong, right = read(b"\0" * 9999 + b'{"a": 1}\n{"a": 2}\n')
+
+    assert (1, "is no JSON object") == (wrong.line, wrong.error)
+    assert {"a": 2} == right.record
 
 
 def test_list_that_breaks_off_says_so() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from archiver.actions.pushing.claims import Claims
+from archiver.config.load import load_config
 from archiver.daemon.holding import Holding
 from archiver.errors import LockHeld
 from archiver.providers.pace import Pace
 from archiver.wiring.archive import run_lock
+from archiver.wiring.running import make_hint_limits
 
 
 def is_free(state_dir: Path) -> bool:
@@ -65,6 +67,28 @@ def test_budgets_are_shared_while_the_lock_is_held_and_made_anew_after(tmp_path:
         assert pace is second.of("studio", lambda: Pace(1, 0))
     with holding.held(tmp_path) as third:
         assert pace is not third.of("studio", lambda: Pace(1, 0))
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 4, 16, 100])
+def test_hints_have_a_quarter_of_the_transfers_and_of_the_bandwidth(
+    tmp_path: Path, concurrency: int
+) -> None:
+    """Beside a pass, as slow files must not hold them up; but with two transfers at least."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[transfer]\nconcurrency = {concurrency}\nbandwidth = "40MB/s"\n'
+        f'[archive]\nstate_dir = "{tmp_path}"\n'
+        '[accounts.studio]\nprovider = "geminigen"\napi_key = "k"\n'
+        f'[destinations.disk]\ntype = "local"\npath = "{tmp_path}"\n',
+        encoding="utf-8",
+    )
+
+    limits = make_hint_limits(load_config(path))
+
+    assert max(2, concurrency // 4) == limits.concurrency
+    assert 10_000_000 == pytest.approx(
+        limits.bytes_per_second * limits.concurrency, abs=limits.concurrency
+    )
 
 
 def test_a_claim_is_had_once() -> None:

@@ -12,12 +12,14 @@ from datetime import timedelta
 
 import pytest
 
+from archiver.actions.archive import utc_now
+from archiver.index import hints, opened_index
 from archiver.simulator import Delivery, faults, tampering
 from archiver.wiring.archive import run_lock
 from tests.daemon.conftest import Start
 from tests.daemon.hooked import PLAIN, TOKEN, Hooked, post
-from tests.daemon.manager import free_port, get, until
-from tests.stories.house import House, expected_hashes, media_tree
+from tests.daemon.manager import free_port, until
+from tests.stories.house import House, expected_hashes, id_of, media_tree
 
 MOST = 1000
 
@@ -111,12 +113,56 @@ def test_a_signature_that_covers_another_generation_only_costs_a_question(hooked
     status = hooked.house.simulator.webhooks.post(tampering.tampered(delivery, "no-such-id"))
 
     assert 200 == status
-    until(lambda: hooked.hints() == [], "the provider was asked")
+    until(lambda: bool(hooked.query("SELECT 1 FROM hints WHERE tries = 1")), "it was asked for")
     assert "no-such-id" not in hooked.states()
-    assert (
-        'archiver_hints_total{account="studio",outcome="not_found"'
-        in get(hooked.pages, "/metrics")[1]
-    )
+
+
+def test_a_caught_signature_does_not_hide_the_genuine_webhook(hooked: Hooked) -> None:
+    """Sent first, around another body, it is heard for what it names and for nothing else."""
+    hooked.begin()
+    item = hooked.add()
+    delivery = hooked.house.simulator.webhooks.make(item)
+
+    caught = post(tampering.tampered(delivery, "no-such-id"))
+    genuine = post(delivery)
+
+    assert [(200, b'{"status": "queued"}\n')] * 2 == [caught, genuine]
+    hooked.until_archived(item)
+
+
+def test_a_service_may_know_late_what_it_told_of(hooked: Hooked) -> None:
+    """An API that lags behind its webhooks answers 404 first: it is asked again."""
+    hooked.begin()
+    item, script = hooked.add(), hooked.house.simulator.faults
+    script.add(faults.status(404), host="geminigen", path=f"*{item.id}*", times=2)
+
+    assert 200 == hooked.house.simulator.webhooks.send(item)
+
+    hooked.until_archived(item)
+    assert [] == script.unexercised()
+
+
+def test_a_reload_without_an_account_keeps_its_hints(hooked: Hooked) -> None:
+    """A 200 was a promise: they wait, which the log tells, and are heeded when it is back."""
+    daemon = hooked.begin()
+    item, path = hooked.add("neuralbox"), hooked.house.config_path
+    whole = path.read_text(encoding="utf-8")
+    without, _, _ = whole.partition("[accounts.box]")
+    path.write_text(without, encoding="utf-8")
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("config.reloaded")
+    with opened_index(hooked.house.folder / "state") as index:
+        hints.add(index, "box", id_of("neuralbox", item), "e1", utc_now())
+
+    daemon.wait_for("hints.kept")
+    time.sleep(2.5)
+    assert [id_of("neuralbox", item)] == hooked.hints()
+    path.write_text(whole, encoding="utf-8")
+    daemon.send(signal.SIGHUP)
+
+    hooked.until_archived(item, provider="neuralbox")
+    [told] = [one for one in daemon.events if one["event"] == "hints.kept"]
+    assert ["box"] == told["accounts"]
 
 
 def send_raw(port: int, *parts: bytes, pause_seconds: float = 0.0) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archiver.index import Index, captured, open_temporary_index, queries
 from archiver.index.fulltext import MOST_BEGINNINGS
-from archiver.index.paging import COMMON_ROWS, PAGE_ROWS, WINDOW_ROWS
+from archiver.index.paging import COMMON_ROWS, PAGE_ROWS
 from archiver.index.queries import Filters
 from archiver.model import Kind, Role, State, Status
 from tests.index.making import (
@@ -369,35 +369,37 @@ def test_text_and_filters_hold_together(texts: Index) -> None:
     assert 1 == len(ids(texts, text="猫", limit=1))
 
 
-def test_a_common_word_is_paged_without_loss_or_repeat(index: Index) -> None:
-    """Row numbers need not follow time: after a rebuild they follow names."""
-    many = WINDOW_ROWS + COMMON_ROWS
+@pytest.mark.parametrize(("word", "every"), [("zebra", 2), ("heron", 9), ("of", 9), ("a", 1)])
+def test_a_word_is_paged_without_loss_or_repeat(index: Index, word: str, every: int) -> None:
+    """Be it common or not. Row numbers need not follow time: after a rebuild they follow names."""
+    many = COMMON_ROWS * 5
     moments = [
         None if number % 50 == 0 else NOW - timedelta(minutes=number * 7919 % many // 3)
+        for number in range(many)
+    ]
+    prompts = [
+        f"a {'zebra' if number % 2 == 0 else 'lion'} {'of the heron' if number % 9 == 0 else ''}"
         for number in range(many)
     ]
     record(
         index,
         *(
-            make(
-                f"g{number:05}",
-                created_at=moment,
-                prompt="a zebra" if number % 3 else "a lion",
-                assets=(),
-            )
-            for number, moment in enumerate(moments)
+            make(f"g{number:05}", created_at=moment, prompt=prompt, model=None, assets=())
+            for number, (moment, prompt) in enumerate(zip(moments, prompts, strict=True))
         ),
     )
     newest_first = sorted(
-        (str(moment or ""), f"g{number:05}") for number, moment in enumerate(moments) if number % 3
+        (str(moment or ""), f"g{number:05}")
+        for number, moment in enumerate(moments)
+        if number % every == 0
     )[::-1]
 
-    found = ids(index, text="zebra")
+    found = ids(index, text=word)
 
     assert [name for _, name in newest_first] == found
-    assert found[: PAGE_ROWS + 1] == ids(index, text="zebra", limit=PAGE_ROWS + 1)
-    assert found[-2:] == ids(index, text="zebra", ids=tuple(found[-2:]))
-    assert [] == ids(index, text="zebra", states=(State.LOST,))
+    assert found[: PAGE_ROWS + 1] == ids(index, text=word, limit=PAGE_ROWS + 1)
+    assert found[-2:] == ids(index, text=word, ids=tuple(found[-2:]))
+    assert [] == ids(index, text=word, states=(State.LOST,))
 
 
 WORDS = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=6)

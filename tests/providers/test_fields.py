@@ -45,7 +45,13 @@ def test_what_is_no_text_is_refused_by_name(read: object, value: object) -> None
         read({"f": value}, "f")
 
 
-@pytest.mark.parametrize("value", ["", None, "  ", ".", "..", "a\nb", "x" * 501])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", None, "  ", ".", "..", "a\nb", "x" * 501),
+        *("\ud800", "a\udfff", 1.5, float("nan"), float("inf")),
+    ],
+)
 def test_what_can_be_no_id_is_refused(value: object) -> None:
     """An id must be able to stand in a path and in a file's name."""
     with pytest.raises(RowInvalid, match=r"^f "):

@@ -147,12 +147,15 @@ def test_a_signature_of_another_event_is_forged() -> None:
         {"event_name": "Y", "event_uuid": EVENT_ID, "data": {"uuid": "gen-3"}},
     ],
 )
-def test_one_signature_is_one_event_whatever_body_it_comes_with(body: object) -> None:
-    """It covers the event's id only: who heard it once can make nothing new of it."""
+def test_a_caught_signature_around_another_body_hides_no_genuine_webhook(body: object) -> None:
+    """It covers the event's id only: the generation that is named tells the two apart."""
     headers = {"x-signature": rsa_signed(md5(EVENT_ID.encode()).digest())}
-    first = geminigen().check(headers, None, written(GEMINIGEN), NOW)
+    genuine = geminigen().check(headers, None, written(GEMINIGEN), NOW)
 
-    assert first.event == geminigen().check(headers, None, written(body), NOW).event
+    other = geminigen().check(headers, None, written(body), NOW)
+
+    assert genuine.generation_id != other.generation_id
+    assert genuine == geminigen().check(headers, None, written(GEMINIGEN), NOW)
 
 
 def test_sync_is_verified_with_the_secret() -> None:
@@ -312,8 +315,21 @@ def test_a_token_does_not_stand_in_for_a_signature() -> None:
         b'{"uuid": [], "id": {}, "generation_id": null}',
         b'{"event": 5, "data": [], "uuid": 5}',
         b'{"generation": 1, "id": "..", "uuid": ".."}',
+        *(
+            b'{"generation_id": %b, "uuid": %b, "id": %b}' % (one, one, one)
+            for one in (
+                b"NaN",
+                b"-Infinity",
+                b"1e999",
+                b"1.5",
+                b"true",
+                b'"\\ud800"',
+                b'"a\\udfff"',
+            )
+        ),
+        b'{"generation_id": "g", "uuid": "g", "id": "g", "cost": NaN}',
     ],
-    ids=range(13),
+    ids=range(21),
 )
 def test_a_body_that_cannot_be_read_is_malformed(provider: str, body: bytes) -> None:
     """Whatever it holds, it ends in a refusal and in nothing else."""

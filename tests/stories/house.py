@@ -6,7 +6,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from archiver.simulator.item import Item
 from tests.servers import SeaweedFS
 
 ACCOUNTS = {"studio": "geminigen", "farm": "oxen", "lips": "sync", "box": "neuralbox"}
+PATIENCE_SECONDS = 30.0
 KEPT_ROLES = ("output", "thumbnail", "last_frame", "segment", "speech")
 
 
@@ -118,6 +120,14 @@ class House:
     def run(self, *arguments: str) -> Result:
         """Make one run that prints its summary as JSON."""
         return self.archiver("-q", "run", "--json", *arguments)
+
+
+def until(is_so: Callable[[], object]) -> None:
+    """Wait for something to be so."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < give_up_at, "it did not come to that"
+        time.sleep(0.005)
 
 
 def id_of(provider: str, item: Item) -> str:

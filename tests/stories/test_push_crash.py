@@ -5,24 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import closing
 
 from archiver.simulator import Recipe, faults
 from archiver.simulator.item import Item
-from tests.stories.house import House, media_tree, sidecars, tree
+from tests.stories.house import PATIENCE_SECONDS, House, media_tree, sidecars, tree, until
 
-PATIENCE_SECONDS = 30.0
 PLAIN = Recipe().plain(size_bytes=4096)
-
-
-def until(is_so: Callable[[], object]) -> None:
-    """Wait for something to be so."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < give_up_at, "it did not come to that"
-        time.sleep(0.005)
 
 
 def start_ingest(house: House, item: Item, *options: str) -> subprocess.Popen[bytes]:

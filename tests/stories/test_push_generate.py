@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 
 import pytest
@@ -21,6 +20,7 @@ from archiver.wiring.archive import run_lock
 from tests.servers import SeaweedFS
 from tests.stories.house import (
     ACCOUNTS,
+    PATIENCE_SECONDS,
     House,
     Result,
     id_of,
@@ -28,9 +28,9 @@ from tests.stories.house import (
     sha256_of,
     sidecars,
     tree,
+    until,
 )
 
-PATIENCE_SECONDS = 30.0
 POST = "/uapi/v1/generate_image"
 
 
@@ -38,14 +38,6 @@ def generate(house: House, *options: str) -> Result:
     """Have the studio make a heron."""
     wish = ("--account", "studio", "--model", "imagen-4", "--prompt", "a heron in the fog")
     return house.archiver("-q", "generate", "--json", *wish, *options)
-
-
-def until(is_so: Callable[[], object]) -> None:
-    """Wait for something to be so."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < give_up_at, "it did not come to that"
-        time.sleep(0.01)
 
 
 def test_what_is_generated_lies_on_disk_and_in_the_bucket_when_the_command_returns(
@@ -119,6 +111,67 @@ def test_force_sends_what_the_pages_do_not_list(house: House) -> None:
     result = generate(house, "--model", "imagen-5", "--force")
 
     assert (0, "imagen-5") == (result.exit_code, result.document["model"])
+
+
+@pytest.mark.parametrize("holds_lock", [False, True])
+def test_nothing_is_asked_for_that_nothing_can_keep(house: House, holds_lock: bool) -> None:
+    """The archive's disk is away: exit code 10 before credit is spent, also beside a run."""
+    house.run("--account", "box")
+    house.disk.rename(house.folder / "elsewhere")
+
+    with run_lock(house.folder / "state", wait=False) if holds_lock else nullcontext():
+        made, asked = generate(house), generate(house, "--no-wait")
+
+    for result in (made, asked):
+        assert 10 == result.exit_code
+        assert "no destination can be used: " in result.document["error"]["message"]
+    assert 0 == house.simulator.requests.count_path(POST)
+
+
+def _key_from(house: House, name: str, source: str) -> None:
+    """Write the config with the key of an account from elsewhere."""
+    house.write_config()
+    config = house.config_path.read_text(encoding="utf-8")
+    own = re.compile(rf'(\[accounts\.{name}\][^\[]*api_key = )"[^"]*"')
+    house.config_path.write_text(own.sub(lambda found: found[1] + source, config))
+
+
+def _two_makers(house: House) -> None:
+    """Another account at GeminiGen, whose key cannot be read."""
+    house.extra = (
+        f'[accounts.attic]\nprovider = "geminigen"\n'
+        f'base_url = "{house.simulator.base_url("geminigen")}"\n'
+        f'api_key = {{ env = "ARCHIVER_TEST_NO_SUCH_KEY" }}\n'
+    )
+
+
+@pytest.mark.parametrize("command", ["generate --model imagen-4 --prompt heron", "doctor --canary"])
+def test_who_pays_is_never_chosen_in_silence(house: House, command: str) -> None:
+    """Two accounts can make things; that the key of one cannot be read makes it no choice."""
+    _two_makers(house)
+
+    unclear = house.archiver(*command.split())
+    reader = house.archiver(*command.split(), "--account", "lips", "--json")
+    nobody = house.archiver(*command.split(), "--account", "nobody")
+
+    assert (2, 2, 2) == (unclear.exit_code, reader.exit_code, nobody.exit_code)
+    assert "several accounts can make things (attic, studio): say which with --" in unclear.err
+    message = reader.document["error"]["message"]
+    assert message.startswith("lips is an account at sync, which can only be read here")
+    assert "" == unclear.out, "nothing was looked at yet"
+    assert 0 == len(list(house.simulator.requests))
+
+
+def test_account_that_was_told_to_pay_and_has_no_key_ends_with_12(house: House) -> None:
+    """Nobody else pays in its place."""
+    _two_makers(house)
+
+    result = house.archiver(
+        "generate", "--account", "attic", "--model", "imagen-4", "--prompt", "a heron"
+    )
+
+    assert 12 == result.exit_code
+    assert 0 == house.simulator.requests.count_path(POST)
 
 
 @pytest.mark.parametrize(
@@ -354,6 +407,45 @@ def test_what_nobody_knows_cannot_be_waited_for(house: House) -> None:
     assert "neither the index nor the provider of studio, farm, lips, box knows" in result.err
 
 
+def test_account_that_cannot_be_asked_is_named(house: House) -> None:
+    """It may be the one that knows the id; what the index knows as archived needs no key."""
+    world = house.simulator.world
+    kept, slow = world.add("geminigen"), world.add("geminigen", state="processing")
+    house.run("--account", "studio")
+    _key_from(house, "studio", '{ env = "ARCHIVER_TEST_NO_SUCH_KEY" }')
+    wait = partial(house.bare, "-q", "-c", house.config_path, "wait")
+
+    unknown = wait("nothing-of-the-kind")
+    alone = wait("nothing-of-the-kind", "--account", "studio")
+    archived, making = wait(kept.id), wait(slow.id)
+
+    assert [12, 12, 0, 12] == [one.exit_code for one in (unknown, alone, archived, making)]
+    assert "neither the index nor the provider of farm, lips, box knows" in unknown.err
+    assert "the index does not know nothing-of-the-kind, and studio could" in alone.err
+    for said in (unknown.err, alone.err):
+        assert re.search("studio could not be asked: .*ARCHIVER_TEST_NO_SUCH_KEY", said)
+    assert "ARCHIVER_TEST_NO_SUCH_KEY" in making.err
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_name_that_commands_print_can_be_waited_for_and_shown(house: House, is_known: bool) -> None:
+    """`studio/ID` stands in their output; an id that two accounts have is told apart by it."""
+    item = house.simulator.world.add("geminigen")
+    if is_known:
+        house.run("--account", "studio")
+
+    waited = house.archiver("-q", "wait", f"studio/{item.id}", "--json")
+    shown = house.archiver("show", f"studio/{item.id}", "--json")
+
+    assert (0, 0) == (waited.exit_code, shown.exit_code)
+    assert ("studio", item.id) == (waited.lines[0]["account"], waited.lines[0]["id"])
+    assert item.id == shown.document["id"]
+    assert 0 == house.simulator.requests.count("oxen")
+    for command in ("wait", "show"):
+        assert 1 == house.archiver("-q", command, f"lips/{item.id}").exit_code
+        assert 1 == house.archiver("-q", command, f"nobody/{item.id}").exit_code
+
+
 def test_what_is_lost_is_told_as_lost(house: House) -> None:
     """A file that is proven gone: exit code 4."""
     item = house.simulator.world.add("neuralbox", state="processing")
@@ -417,6 +509,25 @@ def test_canary_is_not_sent_where_something_is_wrong_already(house: House) -> No
 
     assert 1 == result.exit_code
     assert "nothing was made" in result.document["findings"][-1]["message"]
+    assert 0 == house.simulator.requests.count_path(POST)
+
+
+def test_error_on_the_canarys_way_takes_no_finding_along(house: House) -> None:
+    """The key goes away behind the checks: they are told all the same, and so is the error."""
+    house.disk.mkdir()
+    key = house.folder / "key"
+    key.write_text(house.simulator.api_key("geminigen"))
+    key.chmod(0o600)
+    _key_from(house, "studio", f'{{ file = "{key}" }}')
+    gone = faults.meanwhile(lambda: key.unlink(missing_ok=True))
+    house.simulator.faults.add(gone, host="geminigen", times=None)
+
+    result = house.bare("-q", "-c", house.config_path, "doctor", "--canary", "--json")
+
+    *before, last = result.document["findings"]
+    assert (1, "canary", "problem") == (result.exit_code, last["subject"], last["verdict"])
+    assert len(before) > 5
+    assert str(key) in last["message"]
     assert 0 == house.simulator.requests.count_path(POST)
 
 

@@ -7,13 +7,26 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
+from archiver.actions.archive import utc_now
+from archiver.index import counters, hints, opened_index
 from archiver.simulator import SHAPES, Recipe, faults
 from archiver.simulator.item import Item
 from archiver.wiring.archive import run_lock
-from tests.stories.house import ACCOUNTS, House, Result, id_of, media_tree, sidecars, tree
+from tests.stories.house import (
+    ACCOUNTS,
+    PATIENCE_SECONDS,
+    House,
+    Result,
+    id_of,
+    media_tree,
+    sidecars,
+    tree,
+    until,
+)
 
 EVERY_SHAPE = [(provider, shape) for provider, shapes in SHAPES.items() for shape in shapes]
 NAMES = {provider: name for name, provider in ACCOUNTS.items()}
@@ -30,6 +43,13 @@ def ingest(house: House, text: str, *options: str) -> Result:
 def bodies(house: House, items: Sequence[Item], shape: str) -> str:
     """A body a line."""
     return "\n".join(json.dumps(house.simulator.body(item, shape)) for item in items)
+
+
+def hints_of(house: House) -> list[tuple[str, str]]:
+    """What is left for the daemon."""
+    with opened_index(house.folder / "state") as index:
+        found = hints.waiting(index, utc_now() + timedelta(days=1), 100, ACCOUNTS)
+    return [(one.account, one.generation_id) for one in found]
 
 
 def expected(house: House, item: Item) -> list[str]:
@@ -236,6 +256,44 @@ def test_refused_key_is_not_tried_again_for_each_body(house: House) -> None:
     assert house.simulator.requests.count("geminigen") < 40
 
 
+def test_hint_that_cannot_be_asked_for_now_is_left_for_the_daemon(house: House) -> None:
+    """Its API is down: exit code 3, and what is left is heeded as soon as it can be."""
+    house.run("--account", "box")
+    item = house.simulator.world.add("geminigen", recipe=PLAIN)
+    house.simulator.faults.add(faults.status(503), host="geminigen", times=None)
+
+    result = ingest(house, bodies(house, [item], "event"))
+    left = hints_of(house)
+    house.simulator.faults.clear()
+    house.extra = '[daemon]\nlisten = ""\n'
+    process = house.start("daemon")
+    until(lambda: not hints_of(house))
+    process.terminate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+    [told] = result.lines
+    assert (3, None) == (result.exit_code, told["state"])
+    assert told["error"].endswith("left for the daemon; a run finds it by listing")
+    assert [("studio", item.id)] == left
+    assert "archived" == house.archiver("show", item.id, "--json").document["state"]
+
+
+@pytest.mark.parametrize("name", ["refused key", "no such id"])
+def test_hint_is_left_while_there_is_hope(house: House, name: str) -> None:
+    """A key can be mended; what the provider does not know is not asked for again."""
+    item = house.simulator.world.add("geminigen")
+    text = bodies(house, [item], "event")
+    if name == "refused key":
+        house.keys["studio"] = "wrong"
+    else:
+        house.simulator.world.delete("geminigen", item.id)
+
+    result = ingest(house, text)
+
+    expected_code, many = (12, 1) if name == "refused key" else (3, 0)
+    assert (expected_code, many) == (result.exit_code, len(hints_of(house)))
+
+
 def test_body_comes_through_a_pipe(house: House) -> None:
     """`curl … | archiver ingest -`, with one line for a person."""
     item = house.simulator.world.add("neuralbox")
@@ -319,3 +377,7 @@ def test_several_bodies_are_captured_at_a_time(house: House) -> None:
 
     assert (0, 4) == (result.exit_code, scripted.fired)
     assert not together.broken
+    with opened_index(house.folder / "state") as index:
+        counted = counters.load(index)
+    asked = sum("/result." in record.path for record in house.simulator.requests)
+    assert asked == counted[counters.Counter(counters.MEDIA_REQUESTS, "")], "each of them once"

@@ -46,6 +46,7 @@ def examine_canary(about: About, canary: Canary) -> Findings:
     began_at = time.monotonic()
     model = maker_of(canary.account).cheapest
     try:
+        canary.desk.make_ready()
         known = generate(canary.desk.archive, canary.account, Wish(model=model, prompt=PROMPT))
     except ArchiverError as error:
         is_uncertain = isinstance(error, MakingUncertain)

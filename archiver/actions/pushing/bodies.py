@@ -15,6 +15,20 @@ from typing import BinaryIO, NoReturn
 MAX_BODY_BYTES = 16 << 20
 MAX_DEPTH = 1000
 _MARK = "\ufeff"
+_SPACE = b" \t\r\n"
+_NO_TEXT, _PACKED, _WIDE = "is no text", "is compressed: unpack it first", "is UTF-16, not UTF-8"
+_BEGINNINGS = {
+    b"\x1f\x8b": "is compressed: gunzip it first",
+    b"\x28\xb5\x2f\xfd": _PACKED,  # zstd
+    b"\xfd7zXZ": _PACKED,
+    b"BZh": _PACKED,
+    b"PK\x03\x04": _PACKED,
+    b"\x89PNG": _NO_TEXT,
+    b"\xff\xd8\xff": _NO_TEXT,  # JPEG
+    b"\xff\xfe": _WIDE,
+    b"\xfe\xff": _WIDE,
+}
+"""How files begin that people hand over by mistake."""
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]|[^\s\[\]{}"]++')
 _CLOSERS = {"{": "}", "[": "]"}
 
@@ -32,6 +46,9 @@ def read_bodies(stream: BinaryIO) -> Iterator[Body]:
     """Read a stream to its end, body by body; each is given as soon as it is whole."""
     gathering = _Gathering()
     for number, line in enumerate(_lines(stream), start=1):
+        if number == 1 and (kind := _other_than_text(line)) is not None:
+            yield Body(line=number, error=kind)
+            return
         text, error = _decode(line, is_first=number == 1)
         if error is not None:
             yield from gathering.give_up()
@@ -48,6 +65,15 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
         while len(line) > MAX_BODY_BYTES and end and not end.endswith(b"\n"):
             end = stream.readline(1 << 20)
         yield line
+
+
+def _other_than_text(head: bytes) -> str | None:
+    """Say what a stream is that holds no text, by its first line: its others are noise then."""
+    for beginning, kind in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return kind
+    start = head.lstrip(b"\0" + _SPACE)  # a log that was cut begins with zeros, and goes on well
+    return _NO_TEXT if b"\0" in head and start and start[:1] not in (b"{", b"[") else None
 
 
 def _decode(line: bytes, *, is_first: bool) -> tuple[str, str | None]:

@@ -12,14 +12,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 
 from archiver.actions.archive import Account, Archive
 from archiver.actions.capturing.commit import CaptureReport
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.pushing.claims import Claims
 from archiver.actions.pushing.secure import secure
-from archiver.actions.running.prepare import prepare
+from archiver.actions.running.prepare import look_for_any, prepare
 from archiver.errors import LockHeld
 from archiver.fetch.engine import MediaEngine
 from archiver.index import hints, ledger, queries
@@ -31,7 +30,6 @@ Lock = Callable[[], AbstractContextManager[None]]
 PREPARED_FOR_SECONDS = 60.0
 """A disk may be unmounted while nobody holds the lock: so old a look is made again."""
 SAVE_SECONDS = 5.0
-HINTS_KEPT = timedelta(days=30)
 
 
 def rests(known: Known) -> bool:
@@ -66,8 +64,17 @@ class Desk:
         self._ready: Archive | None = None
         self._ready_at = 0.0
         self._claims = Claims()
-        self._hinted: set[int] = set()
+        self._hinted: set[tuple[str, str]] = set()
         self._saved_at = time.monotonic()
+
+    def make_ready(self) -> None:
+        """Find out whether anything can be kept, before it is paid for; raises as `prepare` does.
+
+        While another process has the lock nothing is written: it is only looked for what is there.
+        """
+        with self._locked() as ready:
+            if ready is None:
+                look_for_any(self.archive)
 
     def look(self, known: Known) -> Known:
         """Load what the index says of a generation by now."""
@@ -84,7 +91,7 @@ class Desk:
         try:
             with self._locked() as ready:
                 if ready is None:
-                    self.hint(known)
+                    self.hint(known.generation.account, known.generation.id)
                 else:
                     self._capture(ready, known, links)
         finally:
@@ -97,21 +104,20 @@ class Desk:
         account = self.accounts[known.generation.account]
         if not rests(self.look(known)):
             self._on_captured(secure(ready, account, self._engine, known.number, links))
-        if known.number in self._hinted:
+        if (account.name, known.generation.id) in self._hinted:
             hints.done(self.archive.index, account.name, known.generation.id)
 
-    def hint(self, known: Known) -> None:
+    def hint(self, account: str, generation_id: str) -> None:
         """Leave word, once, that this is wanted: a daemon asks for it, and captures it, at once."""
         with self._mutex:
-            if known.number in self._hinted:
+            if (account, generation_id) in self._hinted:
                 return
             is_first = not self._hinted
-            self._hinted.add(known.number)
+            self._hinted.add((account, generation_id))
         index, now = self.archive.index, self.archive.clock()
         if is_first:  # there may never have been a daemon
-            hints.forget_unheeded(index, now - HINTS_KEPT)
-            hints.forget_events(index, now - HINTS_KEPT)
-        hints.add(index, known.generation.account, known.generation.id, uuid.uuid4().hex, now)
+            hints.forget_old(index, now)
+        hints.add(index, account, generation_id, uuid.uuid4().hex, now)
 
     @contextmanager
     def _locked(self) -> Iterator[Archive | None]:

@@ -7,13 +7,14 @@ lengthens it. A generation that a run or the daemon brings home meanwhile is fou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from archiver.actions.archive import Account
-from archiver.actions.pushing.desk import Desk
+from archiver.actions.archive import Account, Unusable
+from archiver.actions.pushing.desk import Desk, rests
 from archiver.actions.pushing.take import take
+from archiver.actions.running.summary import worst
 from archiver.errors import ArchiverError, CredentialsRejected, GenerationNotFound, ProviderError
 from archiver.index import queries
 from archiver.index.rows import Known
@@ -51,16 +52,17 @@ class FollowOptions:
     tries_once: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Followed:
     """One generation that is followed: its id, who may know it, and what is known of it.
 
-    At the end `error` says what stopped it, and `is_late` that time was over; `delay` is what stood
-    in the way last.
+    `unusable` accounts may know it as well, and cannot be asked. At the end `error` says what
+    stopped it, and `is_late` that time was over; `delay` is what stood in the way last.
     """
 
     id: str
     accounts: Sequence[Account] = ()
+    unusable: Mapping[str, Unusable] = field(default_factory=dict)
     known: Known | None = None
     error: ArchiverError | None = None
     delay: ArchiverError | None = None
@@ -141,19 +143,37 @@ def _find(desk: Desk, one: Followed) -> Known:
     for refusal in errors:  # what is no answer to this id now is none later
         if not isinstance(refusal, GenerationNotFound):
             raise ArchiverError(f"the index does not know {one.id}, and {refusal}")
-    names = ", ".join(account.name for account in one.accounts)
-    raise ArchiverError(f"neither the index nor the provider of {names} knows {one.id}")
+    raise _unknown(one)
 
 
 def _find_in_index(desk: Desk, one: Followed) -> Known | None:
-    for account in one.accounts:
-        for known in queries.by_id(desk.archive.index, one.id, account.name):
+    for name in (*(account.name for account in one.accounts), *one.unusable):
+        for known in queries.by_id(desk.archive.index, one.id, name):
             return known
     return None
 
 
+def _unknown(one: Followed) -> ArchiverError:
+    """Say that nobody knows it, as far as they could be asked."""
+    names = ", ".join(account.name for account in one.accounts)
+    asked = f"neither the index nor the provider of {names} knows {one.id}"
+    told = asked if names else f"the index does not know {one.id}"
+    if not one.unusable:
+        return ArchiverError(told)
+    reasons = (f"{name} could not be asked: {it.error}" for name, it in one.unusable.items())
+    unasked = ArchiverError(f"{told}, and {'; '.join(reasons)}")
+    unasked.exit_code = worst(it.error.exit_code for it in one.unusable.values())
+    return unasked
+
+
 def _go_on(desk: Desk, one: Followed, known: Known, options: FollowOptions) -> bool:
-    account = desk.accounts[known.generation.account]
+    name = known.generation.account
+    if name in one.unusable:
+        if known.state is not State.IN_PROGRESS and rests(known):
+            one.known = known
+            return True
+        raise one.unusable[name].error
+    account = desk.accounts[name]
     if known.state is State.IN_PROGRESS:
         generation = account.provider.detail(known.generation.id, known.listed_record)
         known = take(desk.archive, account, generation)

@@ -1,8 +1,9 @@
 """Works through the hints: asks for each generation by its id, and captures what is ready.
 
 What a hint says is never believed: the provider's own answer is recorded as a listing would be, and
-captured in the same write order. What is not ready is asked for again, later and later; polling
-finds whatever is left. Rows are written by the calling thread, all that just ended in one commit.
+captured in the same write order. What is not ready, or not known there yet, is asked for again,
+later and later; polling finds whatever is left. Rows are written by the calling thread, all that
+just ended in one commit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from archiver.actions.capturing.commit import CaptureReport, Tried, record
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.parallel import open_pool
 from archiver.actions.pushing.claims import Claims
-from archiver.actions.pushing.hint_book import CAPTURED, KNOWN, LEFT, NOT_FOUND, HintBook
+from archiver.actions.pushing.hint_book import CAPTURED, KNOWN, HintBook
 from archiver.actions.pushing.take import take
 from archiver.actions.running.options import Observer
 from archiver.actions.running.tally import Tally
@@ -58,14 +59,15 @@ _TO_ASK = frozenset({State.IN_PROGRESS, State.LOST})
 class HeedOptions:
     """How hints are worked through, by so many threads.
 
-    `open_account` gives an account, or None where the config has it no more. `claims` are shared
+    `accounts` names those whose hints are heeded; `open_account` opens one. `claims` are shared
     with passes. `ask_pass` is told of accounts with more hints than their budget allows.
     Nothing is begun while `may_go_on` says no.
     """
 
     concurrency: int
     claims: Claims
-    open_account: Callable[[str], Account | None]
+    accounts: Collection[str]
+    open_account: Callable[[str], Account]
     ask_pass: Callable[[str], None]
     may_go_on: Callable[[], bool]
 
@@ -120,8 +122,8 @@ class Heeding:
             return 0
         busy = Counter(work.hint.account for work in self._running.values())
         bound = max(1, self._options.concurrency * 3 // 4)  # a slow API must not hold all threads
-        full = [name for name, many in busy.items() if many >= bound]
-        found = self._book.waiting(self._archive.clock(), room, full)
+        free = [name for name in self._options.accounts if busy[name] < bound]
+        found = self._book.waiting(self._archive.clock(), room, free)
         return sum(self._heed(pool, hint) for hint in found)
 
     def _heed(self, pool: ThreadPoolExecutor, hint: Hint) -> bool:
@@ -132,8 +134,6 @@ class Heeding:
             get_logger().debug("hint.postponed", account=hint.account, reason=str(error))
             self._put_off(hint.account, REFUSED_SECONDS)
             return False
-        if account is None:
-            return self._keep(hint, lambda one: self._book.settle(one, LEFT))
         known = next(iter(queries.by_id(self._index, hint.generation_id, hint.account)), None)
         if known is not None and known.state not in _TO_ASK:
             return self._keep(hint, lambda one: self._follow(pool, one, known))
@@ -149,12 +149,9 @@ class Heeding:
         go_on(hint)
         return True
 
-    def _account(self, name: str) -> Account | None:
+    def _account(self, name: str) -> Account:
         if name not in self._accounts:
-            account = self._options.open_account(name)
-            if account is None:
-                return None
-            self._accounts[name] = account
+            self._accounts[name] = self._options.open_account(name)
         return self._accounts[name]
 
     def _may_ask(self, account: Account) -> bool:
@@ -235,7 +232,7 @@ class Heeding:
         except (sqlite3.Error, Interrupted):
             raise
         except GenerationNotFound:
-            self._book.settle(hint, NOT_FOUND)
+            self._book.miss(hint)
         except Exception as error:
             self._fail(hint, error)
         return None

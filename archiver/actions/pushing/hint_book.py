@@ -1,12 +1,14 @@
 """Which hints are in hand, and how each one ends: done, or to be tried again later and later.
 
 Written down in one commit for all that came to an end at about the same time. What was in hand at a
-death is still in the index, and is taken up again.
+death is still in the index, and is taken up again. What ended without an answer is forgotten with
+its events: a service that sends one again is heard again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from archiver.index import Index, counters, hints
@@ -17,6 +19,10 @@ CAPTURED, KNOWN, NOT_FOUND, LEFT = "captured", "known", "not_found", "left_to_po
 FIRST_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 60.0
 MOST_TRIES = 10
+MOST_MISSES = 5
+"""So often is asked for what a provider does not know: half a minute. It may know it late; but any
+id may stand in a webhook whose signature does not cover it."""
+_IN_VAIN = frozenset({NOT_FOUND, LEFT})
 
 
 class HintBook:
@@ -37,9 +43,9 @@ class HintBook:
         """Whether there is something to write down."""
         return bool(self._settled or self._postponed)
 
-    def waiting(self, now: datetime, limit: int, besides: list[str]) -> list[Hint]:
-        """Load so many hints that are to be taken up."""
-        found = hints.waiting(self._index, now, len(self._in_hand) + limit, besides)
+    def waiting(self, now: datetime, limit: int, accounts: Collection[str]) -> list[Hint]:
+        """Load so many hints of these accounts that are to be taken up."""
+        found = hints.waiting(self._index, now, len(self._in_hand) + limit, accounts)
         return [one for one in found if _key(one) not in self._in_hand][:limit]
 
     def take(self, hint: Hint) -> None:
@@ -62,6 +68,13 @@ class HintBook:
         doubled = min(FIRST_WAIT_SECONDS * 2**hint.tries, LONGEST_WAIT_SECONDS)
         self._postponed.append((hint, max(doubled, at_least_seconds)))
 
+    def miss(self, hint: Hint) -> None:
+        """Try again later, but not as often: its provider knows no such generation."""
+        if hint.tries + 1 >= MOST_MISSES:
+            self.settle(hint, NOT_FOUND)
+        else:
+            self.postpone(hint)
+
     def write(self, now: datetime) -> None:
         """Write down what came to an end."""
         if not self.has_news:
@@ -69,7 +82,10 @@ class HintBook:
         counted = Counter[counters.Counter]()
         with self._index.transaction():
             for hint, how in self._settled:
-                hints.done(self._index, hint.account, hint.generation_id, hint.received_at)
+                if how in _IN_VAIN:
+                    hints.give_up(self._index, hint)
+                else:
+                    hints.done(self._index, hint.account, hint.generation_id, hint.received_at)
                 counted[counters.Counter(counters.HINTS, hint.account, how)] += 1
             for hint, seconds in self._postponed:
                 hints.later(self._index, hint, now + timedelta(seconds=seconds))

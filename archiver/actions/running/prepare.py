@@ -81,6 +81,21 @@ def prepare_places(archive: Archive, targets: frozenset[str]) -> Prepared:
     return _prepare_each(archive, open_one)
 
 
+def look_for_any(archive: Archive) -> None:
+    """Find a destination that holds its archive, without the run lock: nothing is written.
+
+    Raises as `prepare` does. Where none was ever begun there is nothing to be found yet.
+    """
+
+    def look(destination: Destination, _prepared: Prepared) -> None:
+        if ledger.archive_id(archive.index, destination.name) is None:
+            raise DestinationUnavailable(f"{destination.name} holds no archive yet")
+        check_marker(archive.index, destination)
+
+    if any(ledger.archive_id(archive.index, name) for name in archive.destinations):
+        _prepare_each(archive, look)
+
+
 def _prepare_each(
     archive: Archive, open_one: Callable[[Destination, Prepared], RebuildReport | None]
 ) -> Prepared:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from archiver.actions.archive import Account
 from archiver.actions.capturing.commit import CaptureReport
 from archiver.actions.pushing.desk import Desk
 from archiver.cli.filters import check_configured
 from archiver.cli.interrupt import stopping
-from archiver.cli.placed import paths_of
+from archiver.cli.pushing.placed import paths_of
 from archiver.cli.settings import Settings
 from archiver.cli.watching import LogObserver
+from archiver.config import Config
 from archiver.errors import Interrupted
 from archiver.index import queries
 from archiver.index.rows import Known
@@ -23,18 +25,29 @@ from archiver.wiring.pushing import open_desk, places
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What was opened, and where the files of each destination lie."""
+    """What was opened, and the config that it came from."""
 
+    config: Config
     accounts: Accounts
     desk: Desk
-    places: dict[str, str]
-    concurrency: int
+
+    @property
+    def concurrency(self) -> int:
+        """How many may be captured at a time."""
+        return self.config.transfer.concurrency
+
+    def account(self, name: str) -> Account:
+        """Give one account; raises what is wrong with it when it cannot be asked."""
+        if name in self.accounts.unusable:
+            raise self.accounts.unusable[name].error
+        return self.accounts.usable[name]
 
     def paths(self, known: Known | None) -> dict[str, list[str]]:
         """Say where the files of a generation lie at each destination, the sidecar last."""
         if known is None:
             return {}
-        return paths_of(queries.copies(self.desk.archive.index, known.number), self.places)
+        copies = queries.copies(self.desk.archive.index, known.number)
+        return paths_of(copies, places(self.config))
 
 
 @contextmanager
@@ -58,8 +71,7 @@ def opened(
         open_accounts(config, archive.index, names, stopping) as accounts,
         open_desk(config, archive, accounts.usable, stopping, captured) as desk,
     ):
-        concurrency = config.transfer.concurrency
-        yield Opened(accounts=accounts, desk=desk, places=places(config), concurrency=concurrency)
+        yield Opened(config=config, accounts=accounts, desk=desk)
 
 
 def pause(seconds: float) -> None:

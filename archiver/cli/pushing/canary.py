@@ -8,28 +8,36 @@ from collections.abc import Iterator
 from archiver.actions.doctoring.canary import Canary, examine_canary
 from archiver.actions.doctoring.finding import About, Finding
 from archiver.actions.pushing.following import FollowOptions
-from archiver.cli.desk import opened, pause
-from archiver.cli.following import open_watcher
 from archiver.cli.interrupt import stopping
-from archiver.cli.making import choose_maker
+from archiver.cli.pushing.desk import opened, pause
+from archiver.cli.pushing.following import open_watcher
 from archiver.cli.settings import Settings
+from archiver.errors import ArchiverError, Interrupted
 
 SUBJECT = "canary"
 PATIENCE_SECONDS = 600.0
 
 
-def fly(settings: Settings, account: str | None, *, is_well: bool) -> Iterator[Finding]:
-    """Go the whole way with the account that is named, or the only one that can make things."""
+def fly(settings: Settings, account: str, *, is_well: bool) -> Iterator[Finding]:
+    """Go the whole way with an account that can make things; an error is a finding, too."""
     about = About(SUBJECT)
     if not is_well:
         fix = "mend what is wrong above, then run it again: a picture costs credit"
         yield about.warning("asked", "nothing was made, as there are problems", fix)
         return
+    try:
+        yield from _fly(settings, account, about)
+    except Interrupted:
+        raise
+    except ArchiverError as error:
+        yield about.failure("check", error, "see the message")
+
+
+def _fly(settings: Settings, account: str, about: About) -> Iterator[Finding]:
     give_up_at = time.monotonic() + PATIENCE_SECONDS
-    names = () if account is None else (account,)
-    with opened(settings, names) as desk, open_watcher(settings) as watcher:
+    with opened(settings, (account,)) as desk, open_watcher(settings) as watcher:
         canary = Canary(
-            account=choose_maker(desk.accounts, account),
+            account=desk.account(account),
             desk=desk.desk,
             options=FollowOptions(
                 give_up_at=give_up_at, pause=pause, watcher=watcher, tries_once=True

@@ -1,0 +1,1 @@
+"""What `ingest`, `generate`, `wait` and `doctor --canary` are made of; no commands."""
