@@ -167,7 +167,7 @@ def test_a_finished_generation_without_a_file_is_a_hint(
         ("sync", {"id": ".."}, "id can be no id"),
         ("sync", {"id": "s", "input": "x"}, "input is str, not a list of objects"),
         ("sync", {"id": "s", "createdAt": True}, "createdAt is True, not a time"),
-        ("neuralbox", {"id": 1.5, "created_at": []}, "created_at is list, not a time"),
+        ("neuralbox", {"id": 1, "created_at": []}, "created_at is list, not a time"),
         ("neuralbox", {"event": "x", "generation_id": "\n"}, "generation_id can be no id"),
     ],
 )

@@ -14,7 +14,7 @@ Mood = Literal["works", "refuses", "hangs", "dawdles"]
 DAWDLING_SECONDS = 0.4
 _REFUSAL = b"<Error><Code>AccessDenied</Code><Message>not today</Message></Error>"
 _UPLOAD = b"<R><UploadId>u1</UploadId></R>"
-_EMPTY_LIST = b"<R><IsTruncated>false</IsTruncated></R>"
+_EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _MODIFIED = "Mon, 05 Jan 2026 00:00:00 GMT"
 
 

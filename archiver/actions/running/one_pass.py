@@ -66,7 +66,7 @@ class OnePass:
         self._walks: dict[Future[WalkReport], str] = {}
         self._captures: dict[Future[Tried], tuple[int, str]] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._threads = -(-options.concurrency * 3 // 2)
+        self._threads = options.concurrency + options.concurrency // 2
         self._left = options.limit
         self._recorded: Counter[str] = Counter()
         self._stores = Stores(archive, options.patience_seconds, options.concurrency, summary)
@@ -211,7 +211,8 @@ class OnePass:
             self._results.record(tries)
         finally:
             self._options.claims.give_back(ended)
-        self._recorded = Counter(name for name, _ in tries)
+        # Where a destination fails nothing is added: what waits would be fetched for nobody.
+        self._recorded = Counter(name for name, tried in tries if not tried.progress.failures)
         self._forget_dropped()
 
     def _forget_dropped(self) -> None:
