@@ -19,8 +19,8 @@ from archiver.index import statements
 from archiver.index.captured import Captured
 from archiver.index.database import Index
 from archiver.index.gathered import gathered
-from archiver.index.rows import generation_row, stamp, stamp_or_none
-from archiver.model import Generation, Kind, Media, Missing, Receipt, State, Status
+from archiver.index.rows import copy_row, generation_row, stamp, stamp_or_none
+from archiver.model import Generation, Kind, Media, Missing, State, Status
 from archiver.states import ASSETS, DUE_STATES, GENERATIONS, MISSING_EVENTS, Event, after
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def make_adoptable(generation: Generation, stem: str, captured: Captured) -> Ado
         {**asset, "position": position, "ordinal": _next_ordinal(asset, ordinals)}
         for position, asset in enumerate(entries)
     ]
-    copies = [_copy_row(key, receipt) for key, receipt in captured.receipts]
+    copies = [copy_row(key, receipt) for key, receipt in captured.receipts]
     return Adoptable(row, assets, copies)
 
 
@@ -324,18 +324,4 @@ def _missing_row(missing: Missing) -> dict[str, object]:
         "reason": missing.reason,
         "http_status": missing.http_status,
         "failed_at": stamp(missing.at),
-    }
-
-
-def _copy_row(key: str, receipt: Receipt) -> dict[str, object]:
-    return {
-        "key": key,
-        "destination": receipt.destination,
-        "path": receipt.key,
-        "size_bytes": receipt.digest.size_bytes,
-        "sha256": receipt.digest.sha256,
-        "stored_at": stamp(receipt.stored_at),
-        "verified": receipt.verified,
-        "etag": receipt.etag,
-        "version_id": receipt.version_id,
     }

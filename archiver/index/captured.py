@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from archiver import keys
 from archiver.index import statements
 from archiver.index.database import Index
-from archiver.index.rows import stamp, stamp_or_none
+from archiver.index.rows import copy_row, stamp, stamp_or_none
 from archiver.model import Media, Missing, Receipt, State
 from archiver.states import (
     ASSETS,
@@ -277,15 +277,7 @@ def _record_receipts(db: Database, tries: Sequence[tuple[int, Captured]]) -> Non
     rows = (
         {
             "generation": number,
-            "key": key,
-            "destination": receipt.destination,
-            "path": receipt.key,
-            "size_bytes": receipt.digest.size_bytes,
-            "sha256": receipt.digest.sha256,
-            "stored_at": stamp(receipt.stored_at),
-            "verified": receipt.verified,
-            "etag": receipt.etag,
-            "version_id": receipt.version_id,
+            **copy_row(key, receipt),
             "proven_at": None,
             "fault": None,
         }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from archiver.errors import ArchiveMissing, IndexUnavailable
 from archiver.index.fulltext import fold
 from archiver.index.migrations import STEPS, Step
+from archiver.index.reader import Reader, Row, read_rows
 from archiver.index.rows import stamp, unstamp
 from archiver.index.upgrade import done_steps, refuse_unknown, upgrade
 from archiver.index.writing import LightDatabase
@@ -39,8 +40,6 @@ _PASSING = (
     sqlite3.SQLITE_READONLY,
 )
 
-Row = Mapping[str, object]
-
 
 class Index:
     """A handle on the open index. Thread-safe: whoever writes holds the one lock.
@@ -59,19 +58,19 @@ class Index:
         self._lock = threading.RLock()
         self._home, self._writer = threading.get_ident(), 0
         self._own = threading.local()
-        self._readers: list[_Reader] = []
+        self._readers: list[Reader] = []
         self._steps = steps
         self._steps_done: list[str] | None = None
         self._connection = connection
         self._make_reader = make_reader
         self._has_scratch = False
 
-    def _reader(self) -> _Reader:
+    def _reader(self) -> Reader:
         """Give this thread its own connection, to read beside whoever writes."""
-        reader: _Reader | None = getattr(self._own, "reader", None)
+        reader: Reader | None = getattr(self._own, "reader", None)
         if reader is None:
             assert self._make_reader is not None, "without it all reads use the one connection"
-            reader = self._own.reader = _Reader(self._make_reader())
+            reader = self._own.reader = Reader(self._make_reader())
             self._readers.append(reader)
         return reader
 
@@ -194,7 +193,7 @@ class Index:
         if not self._may_use_writer():
             return self._reader().rows(sql, values)
         try:
-            return _rows(self._connection, sql, values)
+            return read_rows(self._connection, sql, values)
         finally:
             self._lock.release()
 
@@ -223,32 +222,6 @@ class Index:
             reader.close()
         with self._lock:
             self._connection.close()
-
-
-class _Reader:
-    """The connection of one thread; its lock is for whoever closes it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._lock = threading.Lock()
-        self._connection = connection
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
-
-    def rows(self, sql: str, values: Mapping[str, object] | None) -> list[Row]:
-        with self._lock:
-            return _rows(self._connection, sql, values)
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-
-def _rows(
-    connection: sqlite3.Connection, sql: str, values: Mapping[str, object] | None
-) -> list[Row]:
-    cursor = connection.execute(sql, dict(values or {}))
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def index_path(state_dir: Path) -> Path:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from archiver.index.database import Index, Row
+from archiver.index.database import Index
+from archiver.index.reader import Row
 
 PAGE_ROWS = 500
 COMMON_ROWS, COMMON_SHARE = 2000, 50

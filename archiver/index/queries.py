@@ -10,8 +10,9 @@ from typing import Any
 
 from archiver.index import fulltext
 from archiver.index.captured import SIDECAR
-from archiver.index.database import Index, Row
+from archiver.index.database import Index
 from archiver.index.paging import FOUND, newest_first
+from archiver.index.reader import Row
 from archiver.index.rows import Known, generation_from, known_asset_from, stamp, unstamp
 from archiver.model import Digest, Fault, Kind, Receipt, Role, State
 

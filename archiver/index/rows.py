@@ -18,6 +18,7 @@ from archiver.model import (
     Link,
     Media,
     Missing,
+    Receipt,
     Role,
     State,
     Status,
@@ -155,6 +156,21 @@ def asset_row(asset: Asset, position: int) -> dict[str, object]:
         "with_credentials": int(link is not None and link.with_credentials),
         "stated_size_bytes": asset.stated_size_bytes,
         "original_name": asset.original_name,
+    }
+
+
+def copy_row(key: str, receipt: Receipt) -> dict[str, object]:
+    """The columns that come from a receipt; `key` is the asset's."""
+    return {
+        "key": key,
+        "destination": receipt.destination,
+        "path": receipt.key,
+        "size_bytes": receipt.digest.size_bytes,
+        "sha256": receipt.digest.sha256,
+        "stored_at": stamp(receipt.stored_at),
+        "verified": receipt.verified,
+        "etag": receipt.etag,
+        "version_id": receipt.version_id,
     }
 
 
