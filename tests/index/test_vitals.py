@@ -13,7 +13,6 @@ import pytest
 from archiver.actions.health import judge_health
 from archiver.actions.metrics import make_metrics
 from archiver.index import Index, index_path, ledger, open_index, queries, standing, vitals
-from archiver.index.database import Index
 from archiver.index.reader import Row
 from tests.actions.watching import WATCHED
 from tests.index.making import NOW
