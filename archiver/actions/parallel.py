@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from archiver.log import inherit
+
+if TYPE_CHECKING:
+    from archiver.fibers import FiberPool
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -15,6 +18,14 @@ _Result = TypeVar("_Result")
 def open_pool(threads: int, name: str) -> ThreadPoolExecutor:
     """Make threads whose log lines have what is bound here (`log.bound`): they name their run."""
     return ThreadPoolExecutor(threads, name, initializer=inherit())
+
+
+def open_fibers(fibers: int, name: str) -> FiberPool:
+    """Make a thread that does so many things at a time, with helpers for what blocks."""
+    from archiver.fibers import FiberPool
+
+    helpers = open_pool(fibers, f"{name}_aside")
+    return FiberPool(fibers, name, helpers, initializer=inherit())
 
 
 def in_parallel(

@@ -1,7 +1,7 @@
 """Moves one file from a media host to a receiver, over libcurl (pycurl).
 
-Blocking and thread-safe: each worker thread keeps one handle with its connections, so a slow
-destination slows its own download down and nothing is buffered. Redirects are followed by
+Blocking and thread-safe, also for many fibers of one thread (`loop`): a slow destination slows
+its own download down and next to nothing is buffered. Redirects are followed by
 hand, since keys and addresses are judged at every hop; a body that breaks off is resumed when
 the host can prove that it is still the same file. libcurl never decompresses here.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin
 
@@ -29,9 +30,11 @@ from archiver.errors import (
 from archiver.fetch.answer import REDIRECTS, Answer, HeaderReader
 from archiver.fetch.breaker import Breakers
 from archiver.fetch.guard import check_link, is_public
+from archiver.fetch.loop import perform
 from archiver.fetch.sockets import SocketOpener
 from archiver.fetch.transfer import Fetched, Receiver, Transfer
 from archiver.fetch.watch import MIN_BYTES_PER_SECOND, SpeedWatch
+from archiver.fibers import Turns, aside
 from archiver.model import Link
 
 ATTEMPTS = 4
@@ -94,8 +97,8 @@ class MediaEngine:
         self._is_allowed = is_allowed
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._turns = threading.Semaphore(limits.concurrency)
-        self._hosts: dict[str, threading.Semaphore] = {}
+        self._turns = Turns(limits.concurrency)
+        self._hosts: dict[str, Turns] = {}
         self._breakers = Breakers()
         self._requests = 0
         self._counted_requests = 0
@@ -127,7 +130,7 @@ class MediaEngine:
                 attempt = 1 if transfer.has_come_on() else attempt
                 wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 4 ** (attempt - 1)
                 is_over = not route or attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS
-                if self._stopping.is_set() or (not is_over and self._stopping.wait(wait)):
+                if self._stopping.is_set() or (not is_over and aside(self._stopping.wait, wait)):
                     raise Interrupted("the transfer was stopped") from None
                 if is_over:
                     self._blame(route)
@@ -172,7 +175,7 @@ class MediaEngine:
     def _request(self, url: str, transfer: Transfer, headers: dict[str, str]) -> Answer:
         with self._lock:
             self._requests += 1
-        handle, reader = self._handle(), HeaderReader()
+        reader = HeaderReader()
         opener = SocketOpener(self._is_address_allowed)
         watch = SpeedWatch(self._stopping, min_bytes_per_second=self._slowest)
         headers.update(transfer.resume_headers())
@@ -180,31 +183,36 @@ class MediaEngine:
         def receive(chunk: bytes) -> int:
             return transfer.receive(reader.answer, chunk, watch)
 
-        handle.setopt(pycurl.URL, url)
-        handle.setopt(pycurl.HTTPHEADER, _lines_of(headers))
-        handle.setopt(pycurl.HEADERFUNCTION, reader.feed)
-        handle.setopt(pycurl.WRITEFUNCTION, receive)
-        handle.setopt(pycurl.XFERINFOFUNCTION, watch.tick)
-        handle.setopt(pycurl.OPENSOCKETFUNCTION, opener)
-        try:
-            handle.perform()
-        except pycurl.error as error:
-            if not reader.answer.has_no_file:
-                raise transfer.failure or opener.failure or _explain(*error.args) from None
-        finally:
-            opener.release()
+        with self._a_handle() as handle:
+            handle.setopt(pycurl.URL, url)
+            handle.setopt(pycurl.HTTPHEADER, _lines_of(headers))
+            handle.setopt(pycurl.HEADERFUNCTION, reader.feed)
+            handle.setopt(pycurl.OPENSOCKETFUNCTION, opener)
+            try:
+                perform(handle, receive, watch)
+            except pycurl.error as error:
+                if not reader.answer.has_no_file:
+                    raise transfer.failure or opener.failure or _explain(*error.args) from None
+            finally:
+                opener.release()
         return reader.answer
 
-    def _handle(self) -> pycurl.Curl:
-        handle: pycurl.Curl | None = getattr(self._local, "handle", None)
-        if handle is None:
-            handle = self._local.handle = pycurl.Curl()
+    @contextmanager
+    def _a_handle(self) -> Iterator[pycurl.Curl]:
+        """Lend a handle of this thread, without anything of its last request but connections."""
+        mine: list[pycurl.Curl] | None = getattr(self._local, "handles", None)
+        if mine is None:
+            mine = self._local.handles = []
+        handle = mine.pop() if mine else pycurl.Curl()
         handle.reset()
         for option, value in _OPTIONS.items():
             handle.setopt(option, value)
         handle.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
         handle.setopt(pycurl.MAX_RECV_SPEED_LARGE, self._limits.bytes_per_second)
-        return handle
+        try:
+            yield handle
+        finally:
+            mine.append(handle)
 
     def _is_address_allowed(self, address: str) -> bool:
         return self._limits.allow_private_hosts or self._is_allowed(address)
@@ -215,14 +223,13 @@ class MediaEngine:
         ours = self._limits.bytes_per_second
         return min(MIN_BYTES_PER_SECOND, ours // 2) if ours else MIN_BYTES_PER_SECOND
 
-    def _turn_at(self, host: str) -> threading.Semaphore:
+    def _turn_at(self, host: str) -> Turns:
         with self._lock:
-            return self._hosts.setdefault(host, threading.Semaphore(self._limits.per_host))
+            return self._hosts.setdefault(host, Turns(self._limits.per_host))
 
 
 _OPTIONS: Mapping[int, int | str] = {
     pycurl.NOSIGNAL: 1,
-    pycurl.NOPROGRESS: 0,
     pycurl.FOLLOWLOCATION: 0,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     pycurl.PROXY: "",

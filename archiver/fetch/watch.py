@@ -29,20 +29,24 @@ class SpeedWatch:
         self._min_bytes_per_second = min_bytes_per_second
         self._window_started_at = clock()
         self._window_started_bytes = 0
+        self._is_paused = False
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Stop the clock while our own side is at work."""
-        before = self._clock()
+        before, self._is_paused = self._clock(), True
         try:
             yield
         finally:
+            self._is_paused = False
             self._window_started_at += self._clock() - before
 
     def tick(self, _total: int, received_bytes: int, _upload: int, _uploaded: int) -> int:
         """Return 0 to go on, 1 to abort (libcurl's CURLOPT_XFERINFOFUNCTION)."""
         if self._stopping.is_set():
             return 1
+        if self._is_paused:
+            return 0
         waited_seconds = self._clock() - self._window_started_at
         if waited_seconds < WINDOW_SECONDS:
             return 0

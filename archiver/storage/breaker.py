@@ -12,14 +12,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from archiver.errors import DestinationUnavailable
+from archiver.fibers import aside
 from archiver.model import Digest, Receipt, Stored
 from archiver.storage.base import Chunk, Created, Destination, Upload
 from archiver.storage.memory_budget import UPLOADS
 
 MAX_FAILURES = 5
 MAX_LOST_SECONDS = 30.0
+QUICK_SECONDS = 0.003
+"""A disk that takes longer to open or write a file would hold up all fibers of a thread."""
+_Result = TypeVar("_Result")
 
 
 class Breaker:
@@ -49,6 +54,7 @@ class Breaker:
         self._lost_seconds = 0.0
         self._is_left_out = False
         self.busy_seconds = 0.0
+        self._usual_seconds = 0.0
 
     def __reduce__(self) -> tuple[type[Breaker], tuple[Destination, int]]:
         """Send another process the destination, with a breaker of its own."""
@@ -75,8 +81,25 @@ class Breaker:
 
     def begin(self, key: str, media_type: str) -> WatchedUpload:
         """Keep the port's promise; refuses at once while it is out."""
-        with self.watching():
-            return WatchedUpload(self, self._destination.begin(key, media_type))
+        upload = self.hold(lambda: self._destination.begin(key, media_type))
+        return WatchedUpload(self, upload)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a fiber may wait for it itself: it is near, and does not hold the others up."""
+        return self.capabilities.is_near and self._usual_seconds < QUICK_SECONDS
+
+    def hold(self, work: Callable[[], _Result]) -> _Result:
+        """Do something that holds its thread; remember how long such things take of late."""
+
+        def do() -> _Result:
+            began_at = self._clock()
+            with self.watching():
+                result = work()
+            self._usual_seconds += (self._clock() - began_at - self._usual_seconds) / 8
+            return result
+
+        return do() if self.is_quick else aside(do)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -159,19 +182,29 @@ class WatchedUpload:
     def __init__(self, breaker: Breaker, upload: Upload) -> None:
         self._breaker = breaker
         self._upload = upload
+        self._is_over = False
 
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; refuses at once while the destination is out."""
-        with self._breaker.watching():
-            self._upload.write(chunk)
+        self._breaker.hold(lambda: self._upload.write(chunk))
 
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise; refuses at once while the destination is out."""
-        with self._breaker.watching():
-            receipt = self._upload.commit(digest)
+        receipt = self._commit(digest) if self._breaker.is_quick else aside(self._commit, digest)
+        self._is_over = True
         self._breaker.forgive()
         return receipt
 
+    def _commit(self, digest: Digest) -> Receipt:
+        with self._breaker.watching():
+            return self._upload.commit(digest)
+
     def abort(self) -> None:
         """Keep the port's promise."""
-        self._upload.abort()
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._breaker.is_quick:
+            self._upload.abort()
+        else:
+            aside(self._upload.abort)

@@ -14,6 +14,8 @@ import threading
 import time
 from collections import Counter
 
+from archiver.fibers import owner
+
 PARTS = 5
 """So many parts in all; a thread that fills more than that at once, one for each destination of its
 file, has as many as it needs."""
@@ -41,7 +43,7 @@ class Budget:
 
     def lease(self, part_bytes: int) -> Lease:
         """Open an account for an upload of the calling thread, which holds a part at most."""
-        lease = Lease(self, threading.get_ident(), part_bytes)
+        lease = Lease(self, owner(), part_bytes)
         with self._changed:
             self._claims[lease.thread] += part_bytes
             self._parts[part_bytes] += 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import pytest
 
+from archiver.fetch.engine import MediaEngine
+from archiver.fetch.transfer import Fetched
+from archiver.fibers import FiberPool, current_hub
 from tests.fetch.hosts import Answerer, Host
 
 
@@ -21,7 +25,30 @@ class MakeHost(Protocol):
 
 
 @pytest.fixture
-def make_host() -> Iterator[MakeHost]:
+def fibers() -> Iterator[FiberPool]:
+    """Fibers of one thread, which ends with the test."""
+    pool = FiberPool(32, "fibers", ThreadPoolExecutor(32), lambda: None)
+    yield pool
+    pool.shutdown()
+
+
+@pytest.fixture(params=["thread", "fiber"])
+def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine work on the thread that asks, or in a fiber: nobody may see a difference."""
+    if request.param == "thread":
+        return
+    pool: FiberPool = request.getfixturevalue("fibers")
+    fetch = MediaEngine.fetch
+
+    def fetch_in_a_fiber(engine: MediaEngine, *args: Any) -> Fetched:
+        is_in_one = current_hub() is not None
+        return fetch(engine, *args) if is_in_one else pool.submit(fetch, engine, *args).result()
+
+    monkeypatch.setattr(MediaEngine, "fetch", fetch_in_a_fiber)
+
+
+@pytest.fixture
+def make_host(_engine: None) -> Iterator[MakeHost]:
     """Start media hosts, and end them all."""
     hosts: list[Host] = []
 

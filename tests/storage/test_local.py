@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from archiver.errors import CopyMissing, DestinationUnavailable
 from archiver.storage.base import put
 from archiver.storage.local import destination as local
-from archiver.storage.local.upload import write_all
+from archiver.storage.local.upload import Written, make_visible, open_temporary, write_all
 from tests.storage.places import LocalPlace, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/hist_abc123.png"
@@ -262,3 +263,23 @@ def test_a_home_directory_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     open_local(Path("~/archive")).prepare()
 
     assert (tmp_path / "archive").is_dir()
+
+
+def test_what_fails_of_a_batch_fails_alone(tmp_path: Path) -> None:
+    """Files are made durable together; each of them has its own end."""
+    (tmp_path / "taken").mkdir()
+    names = ("first", "broken", "taken", "last")
+    files = []
+    for name in names:
+        descriptor, temporary = open_temporary(str(tmp_path))
+        os.write(descriptor, name.encode())
+        files.append(Written(descriptor, temporary, str(tmp_path / name)))
+    os.close(files[1].descriptor)
+
+    errors = make_visible(files)
+
+    assert [error and error.errno for error in errors] == [None, errno.EBADF, errno.EISDIR, None]
+    seen = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert seen == {"first", "last", *(Path(files[at].temporary).name for at in (1, 2))}
+    for at in (0, 2, 3):
+        os.close(files[at].descriptor)

@@ -30,7 +30,6 @@ from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 FIRED, CALLS = "fired.json", "calls.jsonl"
 KILLS = ("kill", "kill_after", "torn")
-BLOCK_BYTES = 1 << 20
 _real_open, _real_write, _real_close = os.open, os.write, os.close
 
 
@@ -253,7 +252,7 @@ _CURL_CODES = {"refused": pycurl.E_COULDNT_CONNECT, "reset": 56, "cut": 18}
 class _Body:
     """One body on its way through a shim.
 
-    It is handed on in blocks of one size: how bytes arrive differs from run to run.
+    It is handed on when it is whole: how bytes arrive differs from run to run.
     """
 
     receive: Callable[[bytes], int]
@@ -268,44 +267,71 @@ class _Body:
                 die()
             return -1
         self.collected += chunk
-        while len(self.collected) >= BLOCK_BYTES:
-            block, self.collected = self.collected[:BLOCK_BYTES], self.collected[BLOCK_BYTES:]
-            if self.receive(block) != len(block):
-                return -1
         return len(chunk)
 
     def end(self) -> None:
-        """Hand on the last bytes."""
+        """Hand it on."""
         if self.collected and self.receive(self.collected) != len(self.collected):
             raise pycurl.error(pycurl.E_WRITE_ERROR, "refused by the receiver")
 
 
+class _Bodies(dict[pycurl.Curl, _Body]):
+    """The transfers of a run; each is counted as it begins, and ends as it was told."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def begin(self, handle: pycurl.Curl) -> None:
+        """Count a transfer."""
+        self[handle].fault = self._gate.enter("media", "perform")
+        if self[handle].fault == "refused":
+            handle.setopt(pycurl.URL, "http://127.0.0.1:1/")
+
+    def end(self, handle: pycurl.Curl) -> None:
+        """Hand on what came."""
+        self[handle].end()
+        if self[handle].fault == "kill_after":
+            die()
+
+    def code_of(self, handle: pycurl.Curl, code: int) -> int:
+        """Name the error of a transfer that broke off."""
+        return _CURL_CODES.get(self[handle].fault, code)
+
+
 def _install_media(gate: Gate) -> None:
-    bodies = threading.local()  # pycurl looks attributes up in the class before the instance
+    """Stand before the loop of the fibers, and before the transfers of plain threads."""
+    bodies = _Bodies(gate)
 
     class CountedCurl(pycurl.Curl):
         def setopt(self, option: int, value: Any, **more: Any) -> None:
             if option == pycurl.WRITEFUNCTION:
-                bodies.now = _Body(value)
-                value = bodies.now.take
+                bodies[self] = _Body(value)
+                value = bodies[self].take
             super().setopt(option, value, **more)
 
         def perform(self) -> None:
-            body: _Body = bodies.now
-            body.fault = gate.enter("media", "perform")
-            if body.fault == "refused":
-                raise pycurl.error(_CURL_CODES[body.fault], "connection refused")
+            bodies.begin(self)
             try:
                 super().perform()
-            except pycurl.error:
-                if body.fault in _CURL_CODES:
-                    raise pycurl.error(_CURL_CODES[body.fault], "broken off") from None
-                raise
-            body.end()
-            if body.fault == "kill_after":
-                die()
+            except pycurl.error as error:
+                raise pycurl.error(bodies.code_of(self, error.args[0]), "broken off") from None
+            bodies.end(self)
+
+    class CountedMulti(pycurl.CurlMulti):
+        def add_handle(self, handle: pycurl.Curl) -> None:
+            bodies.begin(handle)
+            super().add_handle(handle)
+
+        def info_read(self, *most: int) -> Any:
+            more, whole, broken = super().info_read(*most)
+            for handle in whole:
+                bodies.end(handle)
+            told = [(one, bodies.code_of(one, code), words) for one, code, words in broken]
+            return more, whole, told
 
     pycurl.Curl = CountedCurl  # type: ignore[misc]
+    pycurl.CurlMulti = CountedMulti  # type: ignore[misc]
 
 
 class _CutStream(httpx.SyncByteStream):

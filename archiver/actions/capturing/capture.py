@@ -36,6 +36,7 @@ from archiver.errors import (
     ProviderUnavailable,
 )
 from archiver.fetch.engine import MediaEngine
+from archiver.fibers import aside
 from archiver.index import listed, queries
 from archiver.index.captured import Captured
 from archiver.index.rows import Known, KnownAsset
@@ -56,7 +57,7 @@ def capture(
     progress = Progress()
     if known.may_be_committed and not queries.copies(archive.index, number):
         try:
-            known = adopt_committed(archive, known)
+            known = aside(adopt_committed, archive, known)
         except (DestinationError, ValueError) as error:
             return _give_up(archive, known, progress, error)
     if has_vanished(known):
@@ -89,7 +90,7 @@ def _end(archive: Archive, known: Known, progress: Progress) -> Tried:
     is_loss = any(one.state is State.LOST for one in progress.missing.values())
     if is_loss or has_vanished(known):
         try:
-            known = adopt_committed(archive, known)
+            known = aside(adopt_committed, archive, known)
         except (DestinationError, ValueError) as error:
             return _give_up(archive, known, progress, error)
         for asset in known.assets:
@@ -139,7 +140,7 @@ def _live(
 
 def _ask(archive: Archive, account: Account, known: Known) -> tuple[Known, Generation]:
     """Ask the provider for one generation, and write down what it says."""
-    detail = account.provider.detail(known.generation.id, known.listed_record)
+    detail = aside(account.provider.detail, known.generation.id, known.listed_record)
     return _write_down(archive, known, detail)
 
 
@@ -201,7 +202,7 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
         for name in usable - held[key] - progress.failures.keys():
             target = archive.destinations[name]
             try:
-                brought = bring(sources, target, one.path, one.digest, one.media_type)
+                brought = aside(bring, sources, target, one.path, one.digest, one.media_type)
             except DestinationError as error:
                 progress.failures[name] = error
                 if isinstance(error, CopyExists):

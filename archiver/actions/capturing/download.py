@@ -28,6 +28,7 @@ from archiver.errors import (
 from archiver.fetch.engine import MediaEngine
 from archiver.fetch.link_expiry import link_expires_at
 from archiver.fetch.transfer import Fetched
+from archiver.fibers import aside
 from archiver.index.rows import Known, KnownAsset
 from archiver.model import (
     Asset,
@@ -222,7 +223,7 @@ class Downloader:
         """Fetch a file that the API itself serves: that counts against the account's budget."""
         pace = self._account.pace
         try:
-            pace.wait()
+            aside(pace.wait)
             return self._engine.fetch(link, intake, self._account.credentials)
         except RateLimited as error:
             self.account_error = error
@@ -242,8 +243,10 @@ class Downloader:
             return False
         self._is_refreshed = True
         try:
-            self._live = self._account.provider.refresh(
-                self._known.generation.id, self._known.listed_record
+            self._live = aside(
+                self._account.provider.refresh,
+                self._known.generation.id,
+                self._known.listed_record,
             )
         except GenerationNotFound:
             self._is_proven = True

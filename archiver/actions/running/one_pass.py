@@ -1,8 +1,9 @@
 """The threads of one run.
 
 Listing (a thread an account) and capture go on at the same time and meet in the index, which
-hands out what is due, the earliest deadline first. There are more threads than the `concurrency`
-transfers that the media engine makes at a time: what came is made durable beside them.
+hands out what is due, the earliest deadline first. Captures are the fibers of one thread; there are
+more of them than the `concurrency` transfers that the media engine makes at a time, since what came
+is made durable beside the next ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from archiver.actions.archive import Account, Archive
 from archiver.actions.listing.links import LiveLinks
 from archiver.actions.listing.page import WalkReport
 from archiver.actions.listing.walk import walk
-from archiver.actions.parallel import open_pool
+from archiver.actions.parallel import open_fibers, open_pool
 from archiver.actions.running.options import Observer, RunOptions
 from archiver.actions.running.results import Results
 from archiver.actions.running.stores import Stores
@@ -33,6 +34,7 @@ from archiver.index import ledger, queries
 if TYPE_CHECKING:
     from archiver.actions.capturing.commit import Tried
     from archiver.fetch.engine import MediaEngine
+    from archiver.fibers import FiberPool
 
 POLL_SECONDS = 0.2
 GATHER_SECONDS = 0.02
@@ -66,7 +68,7 @@ class OnePass:
         self._walks: dict[Future[WalkReport], str] = {}
         self._captures: dict[Future[Tried], tuple[int, str]] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._threads = options.concurrency + options.concurrency // 2
+        self._fibers = options.concurrency * 2 - 1  # one at a time stays one at a time
         self._left = options.limit
         self._recorded: Counter[str] = Counter()
         self._stores = Stores(archive, options.patience_seconds, options.concurrency, summary)
@@ -78,7 +80,7 @@ class OnePass:
     def go(self) -> None:
         """List and capture until nothing is due."""
         walkers = open_pool(max(1, len(self._results.accounts)), "walk")
-        workers = open_pool(self._threads, "capture")
+        workers = open_fibers(self._fibers, "capture")
         patience_seconds: float | None = DRAIN_SECONDS
         try:
             self._list(walkers)
@@ -91,8 +93,8 @@ class OnePass:
             patience_seconds = None
             raise
         finally:
-            for pool in (walkers, workers):
-                pool.shutdown(wait=False, cancel_futures=True)
+            walkers.shutdown(wait=False, cancel_futures=True)
+            workers.shutdown()
             # `wait` would wait for ever for those that were cancelled before they began.
             wait([one for one in self._running if not one.cancelled()], patience_seconds)
             self._options.claims.give_back(number for number, _ in self._captures.values())
@@ -125,7 +127,7 @@ class OnePass:
             self._walks[future] = name
             future.add_done_callback(self._ended.put)
 
-    def _go_on(self, walkers: ThreadPoolExecutor, workers: ThreadPoolExecutor) -> int:
+    def _go_on(self, walkers: ThreadPoolExecutor, workers: FiberPool) -> int:
         """Begin what may be begun; returns how many captures that was.
 
         Where something slow was still in flight when a cut pass may go on, it begins anew with
@@ -140,7 +142,7 @@ class OnePass:
             self._list(walkers)
         return self._submit(workers)
 
-    def _submit(self, workers: ThreadPoolExecutor) -> int:
+    def _submit(self, workers: FiberPool) -> int:
         """Keep the workers fed with what is most urgent; returns how many were added.
 
         As much waits for them as ends while its rows are written: no more, so that what becomes
@@ -167,7 +169,7 @@ class OnePass:
         self._left = None if self._left is None else self._left - added
         return added
 
-    def _begin(self, workers: ThreadPoolExecutor, number: int, name: str) -> None:
+    def _begin(self, workers: FiberPool, number: int, name: str) -> None:
         """Have a worker capture one generation; a run with nothing to capture loads less."""
         from archiver.actions.capturing.capture import capture
 
@@ -225,7 +227,7 @@ class OnePass:
         """Wait for something to end, then a moment for what is about to, and give all that has."""
         with suppress(Empty):
             yield self._ended.get(timeout=POLL_SECONDS)
-            if len(self._captures) > self._threads:
+            if len(self._captures) > self._fibers:
                 time.sleep(GATHER_SECONDS)  # the workers have enough to go on with
             while True:
                 yield self._ended.get_nowait()

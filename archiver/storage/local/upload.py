@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from archiver.errors import CopyDamaged
+from archiver.fibers import aside, gathered
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import Digest, Receipt
 from archiver.storage.base import Chunk
@@ -16,6 +19,7 @@ from archiver.storage.checks import Tally
 from archiver.storage.local.files import os_errors, sync_folder
 
 FILE_MODE = 0o640
+LARGE_BYTES = 1 << 20
 
 
 def open_temporary(folder: str) -> tuple[int, str]:
@@ -70,12 +74,13 @@ class LocalUpload:
         )
 
     def _make_visible(self, size_bytes: int) -> None:
-        os.fsync(self._descriptor)
+        if size_bytes > LARGE_BYTES:  # what is small must not wait for it
+            aside(os.fsync, self._descriptor)
         if os.fstat(self._descriptor).st_size != size_bytes:
             raise CopyDamaged(f"{self._name}: {self._temporary} was changed by someone else")
-        os.replace(self._temporary, self._path)
+        written = Written(self._descriptor, self._temporary, self._path)
+        gathered(self._name, make_visible, written)
         self._temporary = ""
-        sync_folder(os.path.dirname(self._path))
 
     def abort(self) -> None:
         """Keep the port's promise."""
@@ -87,6 +92,35 @@ class LocalUpload:
                 os.unlink(self._temporary)
         with suppress(OSError):
             os.close(self._descriptor)
+
+
+class Written(NamedTuple):
+    """A file that is whole, under the name that no listing shows."""
+
+    descriptor: int
+    temporary: str
+    path: str
+
+
+def make_visible(files: Sequence[Written]) -> list[OSError | None]:
+    """Make files durable, then name them, then make their names durable: one by one or together.
+
+    Returns what went wrong with each. Their folder is brought to the disk once for all of them.
+    """
+    errors = [_error_of(os.fsync, one.descriptor) for one in files]
+    for at, one in enumerate(files):
+        errors[at] = errors[at] or _error_of(os.replace, one.temporary, one.path)
+    folders = [os.path.dirname(one.path) for one in files]
+    unsettled = {one: _error_of(sync_folder, one) for one in set(folders)}
+    return [error or unsettled[folder] for error, folder in zip(errors, folders, strict=True)]
+
+
+def _error_of(step: Callable[..., object], *args: object) -> OSError | None:
+    try:
+        step(*args)
+    except OSError as error:
+        return error
+    return None
 
 
 def write_all(descriptor: int, chunk: Chunk) -> None:

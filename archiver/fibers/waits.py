@@ -1,0 +1,78 @@
+"""What blocking code may wait for without holding up the other fibers of its thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from archiver.fibers.hub import Promise, current_hub
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
+
+
+def aside(
+    work: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+) -> _Result:
+    """Do something that may block; in a fiber, on a helper thread."""
+    hub = current_hub()
+    if hub is None:
+        return work(*args, **kwargs)
+    return hub.help(lambda: work(*args, **kwargs)).wait()
+
+
+def gathered(
+    group: Hashable, work: Callable[[Sequence[_Item]], Sequence[_Result | Exception]], item: _Item
+) -> _Result:
+    """Do something to one item together with those of other fibers, in the order they came.
+
+    What `work` returns for the item is returned or raised. One batch of a group runs at a time;
+    what comes meanwhile is the next one. On a plain thread the batch is this one item.
+    """
+    hub = current_hub()
+    end: _Result | Exception = work([item])[0] if hub is None else hub.gather(group, work, item)
+    if isinstance(end, Exception):
+        raise end
+    return end
+
+
+class _Event(threading.Event):
+    """The promise of a plain thread."""
+
+    def keep(self, _result: None) -> None:
+        self.set()
+
+
+class Turns:
+    """A semaphore for fibers and threads alike, first come, first served."""
+
+    def __init__(self, at_once: int) -> None:
+        self._lock = threading.Lock()
+        self._free = at_once
+        self._waiting: deque[Promise[None] | _Event] = deque()
+
+    def __enter__(self) -> None:
+        hub = current_hub()
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return
+            turn: Promise[None] | _Event = _Event() if hub is None else Promise(hub)
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            turn = self._waiting.popleft() if self._waiting else None
+            self._free += turn is None
+        if turn is not None:
+            turn.keep(None)
