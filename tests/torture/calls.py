@@ -294,7 +294,7 @@ class _Bodies(dict[pycurl.Curl, _Body]):
         if self[handle].fault == "kill_after":
             die()
 
-    def code_of(self, handle: pycurl.Curl, code: int) -> int:
+    def code_of(self, handle: pycurl.Curl, code: int | str) -> int | str:
         """Name the error of a transfer that broke off."""
         return _CURL_CODES.get(self[handle].fault, code)
 
