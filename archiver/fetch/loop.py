@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 import pycurl
 
 from archiver.fetch.watch import SpeedWatch
-from archiver.fibers import Hub, Promise, aside, current_hub
+from archiver.fibers import Hub, Promise, current_hub
 
 HELD_BYTES = 256 << 10
 """So much of a file is kept before its transfer pauses."""
-LARGE_BYTES = 64 << 10
-"""What is taken at once is taken by a helper when it is more: its hash has a core of its own."""
+READY_BYTES = 64 << 10
+"""What is smaller is handed on when it is whole."""
 TICK_SECONDS = 0.25
 _EVENTS = {
     pycurl.POLL_IN: selectors.EVENT_READ,
@@ -42,13 +42,12 @@ def perform(handle: pycurl.Curl, receive: Callable[[bytes], int], watch: SpeedWa
         handle.setopt(pycurl.WRITEFUNCTION, receive)
         handle.perform()
         return
-    loop = hub.part(CurlLoop, CurlLoop)
+    loop = hub.part(CurlLoop)
     stream = Stream(hub, handle, watch)
     loop.begin(stream)
     try:
         for chunk in stream:
-            is_large = len(chunk) > LARGE_BYTES
-            if (aside(receive, chunk) if is_large else receive(chunk)) != len(chunk):
+            if receive(chunk) != len(chunk):
                 raise pycurl.error(pycurl.E_WRITE_ERROR, "the body was refused")
     finally:
         loop.end(stream)
@@ -100,7 +99,7 @@ class Stream:
         self._chunks.append(chunk)
         self._held_bytes += len(chunk)
         self.received_bytes += len(chunk)
-        if self._held_bytes > LARGE_BYTES:  # what is small is taken when it is whole
+        if self._held_bytes > READY_BYTES:
             self._go_on()
         return len(chunk)
 
@@ -131,6 +130,10 @@ class CurlLoop:
         """Forget a transfer, whether it is over or not; its handle may be used again."""
         if self._streams.pop(stream.handle, None) is not None:
             self._multi.remove_handle(stream.handle)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._multi.close()
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
         self._hub.watch(descriptor, _EVENTS.get(what, 0), self._act)

@@ -5,6 +5,7 @@ system, and two dozen at it spend more time on that than on files (docs/performa
 is a greenlet: plain blocking code that keeps the thread until it waits for one of these:
 
 - `aside`: something slow that is done by a helper thread meanwhile (a store, a provider's API);
+- `together`: some such things at the same time;
 - `gathered`: something that costs as much for many as for one (files made durable);
 - `Turns`: a place among the transfers of a host;
 - and whatever waits on a `Promise` of its `Hub`, as the transfers of `fetch/loop.py`.
@@ -15,6 +16,16 @@ across one of these waits.
 
 from archiver.fibers.hub import Hub, Promise, current_hub, owner
 from archiver.fibers.pool import FiberPool
-from archiver.fibers.waits import Turns, aside, gathered
+from archiver.fibers.waits import Turns, aside, gathered, together
 
-__all__ = ["FiberPool", "Hub", "Promise", "Turns", "aside", "current_hub", "gathered", "owner"]
+__all__ = [
+    "FiberPool",
+    "Hub",
+    "Promise",
+    "Turns",
+    "aside",
+    "current_hub",
+    "gathered",
+    "owner",
+    "together",
+]

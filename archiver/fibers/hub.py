@@ -13,13 +13,23 @@ from contextlib import suppress
 from contextvars import copy_context
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from greenlet import getcurrent, greenlet
 
 LONGEST_WAIT_SECONDS = 1.0
 _Result = TypeVar("_Result")
 Batch = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+class Part(Protocol):
+    """What shares the loop of a hub, and ends with it."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+_Part = TypeVar("_Part", bound=Part)
 
 
 class Fiber(greenlet):
@@ -102,7 +112,7 @@ class Hub:
         self._gathered: dict[tuple[Hashable, Batch], list[tuple[Any, Promise[Any]]]] = {}
         self._busy: set[tuple[Hashable, Batch]] = set()
         self._due: dict[Callable[[], None], float] = {}
-        self._parts: dict[type, Any] = {}
+        self._parts: dict[Callable[[Hub], Any], Any] = {}
         self._selector = selectors.DefaultSelector()
         self._is_idle = self._is_closed = False
         self._ringing = threading.Lock()
@@ -114,11 +124,11 @@ class Hub:
         """How many fibers have begun and not ended."""
         return self._live
 
-    def part(self, kind: type[_Result], make: Callable[[Hub], _Result]) -> _Result:
+    def part(self, kind: Callable[[Hub], _Part]) -> _Part:
         """Return what belongs to this hub, one of each kind, made when it is first asked for."""
         if kind not in self._parts:
-            self._parts[kind] = make(self)
-        found: _Result = self._parts[kind]
+            self._parts[kind] = kind(self)
+        found: _Part = self._parts[kind]
         return found
 
     def begin(self, work: Callable[[], None]) -> None:
@@ -193,12 +203,15 @@ class Hub:
                 self._calls.get_nowait()()
 
     def close(self) -> None:
-        """Give back the descriptors; whoever calls from now on is not heard."""
+        """Close its parts and descriptors; whoever calls from now on is not heard."""
+        for part in self._parts.values():
+            part.close()
         self._selector.close()
         with self._ringing:
             self._is_closed = True
             os.close(self._bell)
             os.close(self._rope)
+        del self.home  # greenlet looks for whoever holds one of a thread that has ended
 
     def _ring(self) -> None:
         """Wake the hub; never over a descriptor that is somebody else's by now."""

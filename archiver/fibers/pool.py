@@ -27,6 +27,7 @@ class FiberPool:
         self._helpers = helpers
         self._initializer = initializer
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._starting = threading.Lock()
         self._jobs: SimpleQueue[tuple[Future[object], Callable[[], object]]] = SimpleQueue()
         self._begun: set[Future[object]] = set()
         self._hub: Hub | None = None
@@ -43,8 +44,9 @@ class FiberPool:
             raise RuntimeError("the fibers were shut down")
         future: Future[_Result] = Future()
         self._jobs.put((future, lambda: work(*args, **kwargs)))  # type: ignore[arg-type]
-        if self._thread.ident is None:
-            self._thread.start()
+        with self._starting:
+            if self._thread.ident is None:
+                self._thread.start()
         self._wake()
         return future
 

@@ -25,6 +25,28 @@ def aside(
     return hub.help(lambda: work(*args, **kwargs)).wait()
 
 
+def together(
+    steps: Sequence[Callable[[], _Result]], *, is_long: bool = True
+) -> list[_Result | Exception]:
+    """Do some things at the same time; returns what each of them returned or raised.
+
+    In a fiber all but the first are done by helper threads. On a plain thread they are done one
+    by one, and so is what is not long.
+    """
+    hub = current_hub() if is_long else None
+    if hub is None:
+        return [_end_of(step) for step in steps]
+    promises = [hub.help(step) for step in steps[1:]]
+    return [_end_of(step) for step in (*steps[:1], *(promise.wait for promise in promises))]
+
+
+def _end_of(step: Callable[[], _Result]) -> _Result | Exception:
+    try:
+        return step()
+    except Exception as error:
+        return error
+
+
 def gathered(
     group: Hashable, work: Callable[[Sequence[_Item]], Sequence[_Result | Exception]], item: _Item
 ) -> _Result:

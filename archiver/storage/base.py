@@ -19,6 +19,8 @@ from archiver.model import Digest, Receipt, Stored
 
 Chunk = bytes | bytearray | memoryview
 READ_BYTES = 1 << 20
+SMALL_BYTES = 64 << 10
+"""So much of each upload waits for nobody where a place is not near: see `Target.begin`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,10 @@ class Target(Protocol):
         """The destination's name in the config."""
 
     def begin(self, key: str, media_type: str) -> Upload:
-        """Start an upload to `key`. Nothing is visible under `key` before `commit`."""
+        """Start an upload to `key`. Nothing is visible under `key` before `commit`.
+
+        A place that is not near MUST NOT be asked yet, nor for the first SMALL_BYTES.
+        """
 
 
 class Destination(Protocol):

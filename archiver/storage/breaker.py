@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from archiver.errors import DestinationUnavailable
 from archiver.fibers import aside
 from archiver.model import Digest, Receipt, Stored
-from archiver.storage.base import Chunk, Created, Destination, Upload
+from archiver.storage.base import SMALL_BYTES, Chunk, Created, Destination, Upload
 from archiver.storage.memory_budget import UPLOADS
 
 MAX_FAILURES = 5
@@ -81,16 +82,16 @@ class Breaker:
 
     def begin(self, key: str, media_type: str) -> WatchedUpload:
         """Keep the port's promise; refuses at once while it is out."""
-        upload = self.hold(lambda: self._destination.begin(key, media_type))
-        return WatchedUpload(self, upload)
+        work = partial(self._destination.begin, key, media_type)
+        return WatchedUpload(self, self.hold(work, is_asked=self.capabilities.is_near))
 
     @property
     def is_quick(self) -> bool:
         """Whether a fiber may wait for it itself: it is near, and does not hold the others up."""
         return self.capabilities.is_near and self._usual_seconds < QUICK_SECONDS
 
-    def hold(self, work: Callable[[], _Result]) -> _Result:
-        """Do something that holds its thread; remember how long such things take of late."""
+    def hold(self, work: Callable[[], _Result], *, is_asked: bool = True) -> _Result:
+        """Do something that holds its thread while it `is_asked`; remember how long that takes."""
 
         def do() -> _Result:
             began_at = self._clock()
@@ -99,7 +100,7 @@ class Breaker:
             self._usual_seconds += (self._clock() - began_at - self._usual_seconds) / 8
             return result
 
-        return do() if self.is_quick else aside(do)
+        return aside(do) if is_asked and not self.is_quick else do()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -182,11 +183,14 @@ class WatchedUpload:
     def __init__(self, breaker: Breaker, upload: Upload) -> None:
         self._breaker = breaker
         self._upload = upload
+        self._written_bytes = 0
         self._is_over = False
 
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; refuses at once while the destination is out."""
-        self._breaker.hold(lambda: self._upload.write(chunk))
+        self._written_bytes += len(chunk)
+        is_kept = not self._breaker.capabilities.is_near and self._written_bytes <= SMALL_BYTES
+        self._breaker.hold(partial(self._upload.write, chunk), is_asked=not is_kept)
 
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise; refuses at once while the destination is out."""

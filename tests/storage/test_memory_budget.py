@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from archiver.storage.base import SMALL_BYTES
 from archiver.storage.memory_budget import PARTS, STEP_BYTES, UPLOADS, Budget
-from archiver.storage.s3.part import SMALL_BYTES, PartBuffer
+from archiver.storage.s3.part import PartBuffer
 from tests.storage.odd_store import XML, Answer, Request, make_multipart_script, odd_store
 from tests.storage.places import PART_BYTES, make_data, make_digest
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from archiver.errors import DestinationError, DestinationUnavailable, MediaRejected
 from archiver.fetch.containers import (
@@ -26,9 +27,12 @@ from archiver.fetch.containers import (
     NotMedia,
     recognise,
 )
+from archiver.fibers import together
 from archiver.model import Digest, Kind, Receipt
 from archiver.storage.base import Target, Upload
 
+LARGE_BYTES = 64 << 10
+"""What is more is hashed and written to all destinations at the same time."""
 _DOUBTFUL = {
     Kind.IMAGE: (Kind.OTHER,),
     Kind.VIDEO: (Kind.OTHER, Kind.IMAGE),
@@ -99,9 +103,10 @@ class Intake:
             raise MediaRejected(f"the file is not whole: {error}") from None
         digest = Digest(size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
         receipts: list[Receipt] = []
-        for name in list(self._uploads):
-            self._attempt(name, lambda upload: receipts.append(upload.commit(digest)))
-        self._require_one()
+        self._attempt(
+            lambda upload: receipts.append(upload.commit(digest)),
+            is_long=self._size_bytes > LARGE_BYTES,
+        )
         return digest, tuple(receipts)
 
     def abort(self) -> None:
@@ -140,25 +145,37 @@ class Intake:
         self.warning = doubt
 
     def _pass_on(self, chunk: bytes) -> None:
-        self._sha256.update(chunk)
         self._size_bytes += len(chunk)
         try:
             if self._checker is not None:
                 self._checker.feed(chunk)
         except Damaged as error:
             raise MediaRejected(f"the file is damaged: {error}") from None
-        for name in list(self._uploads):
-            self._attempt(name, lambda upload: upload.write(chunk))
-        self._require_one()
+        self._attempt(
+            lambda upload: upload.write(chunk),
+            is_long=len(chunk) > LARGE_BYTES,
+            beside=lambda: self._sha256.update(chunk),
+        )
 
-    def _attempt(self, name: str, step: Callable[[Upload], None]) -> None:
-        upload = self._uploads[name]
-        try:
-            step(upload)
-        except DestinationError as error:
-            self.failures[name] = error
-            del self._uploads[name]
-            upload.abort()
+    def _attempt(
+        self,
+        step: Callable[[Upload], None],
+        *,
+        is_long: bool,
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take a step of all uploads, and leave those behind that fail; what is long, at once."""
+        uploads = list(self._uploads.items())
+        steps: list[Callable[[], None]] = [beside, *(partial(step, one) for _, one in uploads)]
+        _, *ends = together(steps, is_long=is_long)
+        for (name, upload), end in zip(uploads, ends, strict=True):
+            if isinstance(end, DestinationError):
+                self.failures[name] = end
+                del self._uploads[name]
+                upload.abort()
+            elif isinstance(end, Exception):
+                raise end
+        self._require_one()
 
     def _require_one(self) -> None:
         if not self._uploads:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import mmap
 
+from archiver.storage.base import SMALL_BYTES
 from archiver.storage.memory_budget import UPLOADS, Budget
-
-SMALL_BYTES = 64 << 10
-"""So much of each upload is not counted, and waits for nobody."""
 
 
 class PartBuffer:
