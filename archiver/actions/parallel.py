@@ -20,11 +20,15 @@ def open_pool(threads: int, name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, name, initializer=inherit())
 
 
-def open_fibers(fibers: int, name: str) -> FiberPool:
-    """Make a thread that does so many things at a time, with helpers for what blocks."""
+def open_fibers(fibers: int, name: str, steps: int) -> FiberPool:
+    """Make a thread that does so many things at a time, with helpers for what blocks.
+
+    There is one for each of the `steps` that a fiber may take at once: what one of them waits for
+    (memory that another upload holds) may need another.
+    """
     from archiver.fibers import FiberPool
 
-    helpers = open_pool(fibers, f"{name}_aside")
+    helpers = open_pool(fibers * (steps + 1), f"{name}_aside")
     return FiberPool(fibers, name, helpers, initializer=inherit())
 
 

@@ -80,7 +80,7 @@ class OnePass:
     def go(self) -> None:
         """List and capture until nothing is due."""
         walkers = open_pool(max(1, len(self._results.accounts)), "walk")
-        workers = open_fibers(self._fibers, "capture")
+        workers = open_fibers(self._fibers, "capture", len(self._archive.destinations))
         patience_seconds: float | None = DRAIN_SECONDS
         try:
             self._list(walkers)
