@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
+from types import TracebackType
 from typing import TypeVar
 
 from archiver.errors import DestinationUnavailable
@@ -49,7 +50,7 @@ class Breaker:
         self.last_error: DestinationUnavailable | None = None
         self._destination = destination
         self._max_failures = max_failures
-        self._clock = clock
+        self.now = clock
         self._lock = threading.Lock()
         self._failures = 0
         self._lost_seconds = 0.0
@@ -92,34 +93,31 @@ class Breaker:
 
     def hold(self, work: Callable[[], _Result], *, is_asked: bool = True) -> _Result:
         """Do something that holds its thread while it `is_asked`; remember how long that takes."""
+        is_long = is_asked and not self.is_quick
+        return aside(self._do, work) if is_long else self._do(work)
 
-        def do() -> _Result:
-            began_at = self._clock()
-            with self.watching():
-                result = work()
-            self._usual_seconds += (self._clock() - began_at - self._usual_seconds) / 8
-            return result
+    def _do(self, work: Callable[[], _Result]) -> _Result:
+        began_at = self.now()
+        with self.watching():
+            result = work()
+        self._usual_seconds += (self.now() - began_at - self._usual_seconds) / 8
+        return result
 
-        return aside(do) if is_asked and not self.is_quick else do()
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> _Watch:
         """Count what makes the destination unavailable, and how long that took."""
         self._refuse_if_out()
-        began_at, waited_before = self._clock(), UPLOADS.waited_seconds
-        try:
-            yield
-        except DestinationUnavailable as error:
-            with self._lock:
+        return _Watch(self)
+
+    def note(self, began_at: float, waited_seconds: float, error: BaseException | None) -> None:
+        """Remember how something ended that began then, and for how long it waited for memory."""
+        seconds = self.now() - began_at
+        with self._lock:
+            self.busy_seconds += seconds - waited_seconds
+            if isinstance(error, DestinationUnavailable):
                 self.failed += 1
                 self.last_error = error
                 self._failures += 1
-                self._lost_seconds += self._clock() - began_at
-            raise
-        finally:
-            waited_seconds = UPLOADS.waited_seconds - waited_before
-            with self._lock:
-                self.busy_seconds += self._clock() - began_at - waited_seconds
+                self._lost_seconds += seconds
 
     def _refuse_if_out(self) -> None:
         if not self.is_out:
@@ -175,6 +173,26 @@ class Breaker:
     def close(self) -> None:
         """Keep the port's promise."""
         self._destination.close()
+
+
+class _Watch:
+    """Looks at the clock before and after something that a destination does."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> None:
+        self._waited_before = UPLOADS.waited_seconds
+        self._began_at = self._breaker.now()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        waited_seconds = UPLOADS.waited_seconds - self._waited_before
+        self._breaker.note(self._began_at, waited_seconds, error)
 
 
 class WatchedUpload:

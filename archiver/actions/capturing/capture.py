@@ -93,6 +93,7 @@ def _end(archive: Archive, known: Known, progress: Progress) -> Tried:
             known = aside(adopt_committed, archive, known)
         except (DestinationError, ValueError) as error:
             return _give_up(archive, known, progress, error)
+        progress.copies = None
         for asset in known.assets:
             if asset.media is not None:
                 progress.missing.pop(asset.asset.key, None)
@@ -207,6 +208,7 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
                 progress.failures[name] = error
                 if isinstance(error, CopyExists):
                     note_intruder(archive, name, one.path)
+                    progress.copies = None
             else:
                 progress.receipts.append((key, brought.receipt))
 

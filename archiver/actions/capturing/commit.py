@@ -79,6 +79,13 @@ class Progress:
     account_error: ProviderError | None = None
     warnings: list[str] = field(default_factory=list)
     failed_as: dict[str, str] = field(default_factory=dict)
+    copies: list[queries.Copy] | None = None
+
+    def copies_of(self, archive: Archive, known: Known) -> list[queries.Copy]:
+        """Read the copies that the index knows, once a try; forget them where it is told more."""
+        if self.copies is None:
+            self.copies = queries.copies(archive.index, known.number)
+        return self.copies
 
 
 def conclude(archive: Archive, known: Known, progress: Progress) -> Tried:
@@ -144,7 +151,7 @@ def has_vanished(known: Known) -> bool:
 def holders(archive: Archive, known: Known, progress: Progress) -> dict[str, set[str]]:
     """Say which destinations hold each file of the generation, old and new."""
     held: dict[str, set[str]] = {asset.asset.key: set() for asset in known.assets}
-    for copy in queries.copies(archive.index, known.number):
+    for copy in progress.copies_of(archive, known):
         if not copy.is_sidecar and copy.asset_key not in progress.media:
             held[copy.asset_key].add(copy.receipt.destination)
     for key, receipt in progress.receipts:
@@ -168,7 +175,7 @@ def _put_sidecar(
     sha256 = hashlib.sha256(document).hexdigest()
     done = {
         copy.receipt.destination
-        for copy in queries.copies(archive.index, known.number)
+        for copy in progress.copies_of(archive, known)
         if copy.is_sidecar and copy.receipt.digest.sha256 == sha256
     }
     for name in sorted(frozenset(destinations) - done):
