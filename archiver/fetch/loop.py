@@ -17,7 +17,7 @@ import pycurl
 from archiver.fetch.watch import SpeedWatch
 from archiver.fibers import Hub, Promise, current_hub
 
-HELD_BYTES = 256 << 10
+HELD_BYTES = 128 << 10
 """So much of a file is kept before its transfer pauses."""
 READY_BYTES = 64 << 10
 """What is smaller is handed on when it is whole."""
@@ -83,7 +83,7 @@ class Stream:
                 raise self._error
             elif self._is_over:
                 return
-            if self._is_paused:
+            if self._is_paused and not self._is_over:
                 self._is_paused = False
                 self.handle.pause(pycurl.PAUSE_CONT)
 

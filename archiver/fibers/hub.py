@@ -6,7 +6,7 @@ import os
 import selectors
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -18,6 +18,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from greenlet import getcurrent, greenlet
 
 LONGEST_WAIT_SECONDS = 1.0
+BATCHES = 16
+BATCH_SECONDS = 0.02
+"""A batch that takes longer does not hold the next one up, while there are fewer than BATCHES."""
 _Result = TypeVar("_Result")
 Batch = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -110,7 +113,8 @@ class Hub:
         self._live = 0
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._gathered: dict[tuple[Hashable, Batch], list[tuple[Any, Promise[Any]]]] = {}
-        self._busy: set[tuple[Hashable, Batch]] = set()
+        self._running: Counter[tuple[Hashable, Batch]] = Counter()
+        self._sent_at: dict[tuple[Hashable, Batch], float] = {}
         self._due: dict[Callable[[], None], float] = {}
         self._parts: dict[Callable[[Hub], Any], Any] = {}
         self._selector = selectors.DefaultSelector()
@@ -195,7 +199,7 @@ class Hub:
             fiber = self.ready.popleft()
             fiber.switch()
             self._live -= fiber.dead
-        for key in [one for one in self._gathered if one not in self._busy]:
+        for key in [one for one in self._gathered if self._may_send(one)]:
             self._send(key)
         self._look(is_idle=is_idle)
         with suppress(Empty):
@@ -219,9 +223,15 @@ class Hub:
             if not self._is_closed:
                 os.write(self._rope, b"!")
 
+    def _may_send(self, key: tuple[Hashable, Batch]) -> bool:
+        running = self._running[key]
+        is_slow = running and time.monotonic() - self._sent_at[key] >= BATCH_SECONDS
+        return not running or (bool(is_slow) and running < BATCHES)
+
     def _send(self, key: tuple[Hashable, Batch]) -> None:
         batch = self._gathered.pop(key)
-        self._busy.add(key)
+        self._running[key] += 1
+        self._sent_at[key] = time.monotonic()
         self._helpers.submit(self._do_all, key, batch)
 
     def _do_all(
@@ -234,7 +244,7 @@ class Hub:
             ends = [error] * len(batch)
 
         def tell() -> None:
-            self._busy.discard(key)
+            self._running[key] -= 1
             for (_, promise), end in zip(batch, ends, strict=True):
                 promise.keep(end)
 
@@ -249,14 +259,15 @@ class Hub:
             self._is_idle = False
         now = time.monotonic()
         for callback in [one for one, due in self._due.items() if due <= now]:
-            del self._due[callback]
-            callback()
+            if self._due.pop(callback, None) is not None:  # one before it may have taken it back
+                callback()
 
     def _seconds_to_wait(self) -> float:
         if not self._is_idle or not self._calls.empty():
             return 0.0
-        soonest = min(self._due.values(), default=time.monotonic() + LONGEST_WAIT_SECONDS)
-        return min(max(0.0, soonest - time.monotonic()), LONGEST_WAIT_SECONDS)
+        longest = BATCH_SECONDS if self._gathered else LONGEST_WAIT_SECONDS
+        soonest = min(self._due.values(), default=time.monotonic() + longest)
+        return min(max(0.0, soonest - time.monotonic()), longest)
 
     def _quiet(self, bell: int, _events: int) -> None:
         with suppress(BlockingIOError):

@@ -52,8 +52,8 @@ def gathered(
 ) -> _Result:
     """Do something to one item together with those of other fibers, in the order they came.
 
-    What `work` returns for the item is returned or raised. One batch of a group runs at a time;
-    what comes meanwhile is the next one. On a plain thread the batch is this one item.
+    What `work` returns for the item is returned or raised. What comes while a batch of the group
+    runs is the next one, which waits for it a moment. On a plain thread the batch is this one item.
     """
     hub = current_hub()
     end: _Result | Exception = work([item])[0] if hub is None else hub.gather(group, work, item)

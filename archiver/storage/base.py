@@ -20,7 +20,7 @@ from archiver.model import Digest, Receipt, Stored
 Chunk = bytes | bytearray | memoryview
 READ_BYTES = 1 << 20
 SMALL_BYTES = 64 << 10
-"""So much of each upload waits for nobody where a place is not near: see `Target.begin`."""
+"""So much of each upload waits for nobody: see `Upload.write`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,11 @@ class Upload(Protocol):
     """One file on its way in. Exactly one of `commit` and `abort` MUST end it."""
 
     def write(self, chunk: Chunk) -> None:
-        """Take the next bytes. MUST NOT keep the chunk after it returns (copy what is held)."""
+        """Take the next bytes. MUST NOT keep the chunk after it returns (copy what is held).
+
+        Neither `begin` nor the first SMALL_BYTES may touch the place: nobody is to wait for it
+        before there is something to store.
+        """
 
     def commit(self, digest: Digest) -> Receipt:
         """Make the file visible under its key, whole and durable, replacing what was there.
@@ -80,10 +84,7 @@ class Target(Protocol):
         """The destination's name in the config."""
 
     def begin(self, key: str, media_type: str) -> Upload:
-        """Start an upload to `key`. Nothing is visible under `key` before `commit`.
-
-        A place that is not near MUST NOT be asked yet, nor for the first SMALL_BYTES.
-        """
+        """Start an upload to `key`. Nothing is visible under `key` before `commit`."""
 
 
 class Destination(Protocol):

@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import partial
 from types import TracebackType
-from typing import TypeVar
 
 from archiver.errors import DestinationUnavailable
 from archiver.fibers import aside
@@ -24,9 +22,6 @@ from archiver.storage.memory_budget import UPLOADS
 
 MAX_FAILURES = 5
 MAX_LOST_SECONDS = 30.0
-QUICK_SECONDS = 0.003
-"""A disk that takes longer to open or write a file would hold up all fibers of a thread."""
-_Result = TypeVar("_Result")
 
 
 class Breaker:
@@ -56,7 +51,6 @@ class Breaker:
         self._lost_seconds = 0.0
         self._is_left_out = False
         self.busy_seconds = 0.0
-        self._usual_seconds = 0.0
 
     def __reduce__(self) -> tuple[type[Breaker], tuple[Destination, int]]:
         """Send another process the destination, with a breaker of its own."""
@@ -83,25 +77,8 @@ class Breaker:
 
     def begin(self, key: str, media_type: str) -> WatchedUpload:
         """Keep the port's promise; refuses at once while it is out."""
-        work = partial(self._destination.begin, key, media_type)
-        return WatchedUpload(self, self.hold(work, is_asked=self.capabilities.is_near))
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether a fiber may wait for it itself: it is near, and does not hold the others up."""
-        return self.capabilities.is_near and self._usual_seconds < QUICK_SECONDS
-
-    def hold(self, work: Callable[[], _Result], *, is_asked: bool = True) -> _Result:
-        """Do something that holds its thread while it `is_asked`; remember how long that takes."""
-        is_long = is_asked and not self.is_quick
-        return aside(self._do, work) if is_long else self._do(work)
-
-    def _do(self, work: Callable[[], _Result]) -> _Result:
-        began_at = self.now()
         with self.watching():
-            result = work()
-        self._usual_seconds += (self.now() - began_at - self._usual_seconds) / 8
-        return result
+            return WatchedUpload(self, self._destination.begin(key, media_type))
 
     def watching(self) -> _Watch:
         """Count what makes the destination unavailable, and how long that took."""
@@ -207,12 +184,19 @@ class WatchedUpload:
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; refuses at once while the destination is out."""
         self._written_bytes += len(chunk)
-        is_kept = not self._breaker.capabilities.is_near and self._written_bytes <= SMALL_BYTES
-        self._breaker.hold(partial(self._upload.write, chunk), is_asked=not is_kept)
+        if self._written_bytes <= SMALL_BYTES:
+            self._write(chunk)
+        else:
+            aside(self._write, chunk)
+
+    def _write(self, chunk: Chunk) -> None:
+        with self._breaker.watching():
+            self._upload.write(chunk)
 
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise; refuses at once while the destination is out."""
-        receipt = self._commit(digest) if self._breaker.is_quick else aside(self._commit, digest)
+        is_near = self._breaker.capabilities.is_near
+        receipt = self._commit(digest) if is_near else aside(self._commit, digest)
         self._is_over = True
         self._breaker.forgive()
         return receipt
@@ -223,10 +207,6 @@ class WatchedUpload:
 
     def abort(self) -> None:
         """Keep the port's promise."""
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._breaker.is_quick:
-            self._upload.abort()
-        else:
+        if not self._is_over:
+            self._is_over = True
             aside(self._upload.abort)

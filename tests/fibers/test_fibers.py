@@ -90,8 +90,11 @@ def test_without_a_fiber_the_same_code_just_blocks() -> None:
     assert batches == [[4]]
 
 
-def test_what_comes_meanwhile_is_the_next_batch(pool: FiberPool) -> None:
-    """One batch of a group runs at a time, and all that waits goes into the next one."""
+def test_what_comes_meanwhile_is_the_next_batch(
+    pool: FiberPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a batch runs, all that waits gathers for the next one."""
+    monkeypatch.setattr("archiver.fibers.hub.BATCH_SECONDS", PATIENCE_SECONDS)
     batches: list[list[int]] = []
     all_wait = threading.Event()
 
@@ -114,6 +117,22 @@ def test_what_comes_meanwhile_is_the_next_batch(pool: FiberPool) -> None:
         others[2].result(0)
     del others[2]
     assert results_of([first, *others]) == [0, 10, 20, 40, 50, 60]
+
+
+def test_a_slow_batch_does_not_hold_up_the_next(pool: FiberPool) -> None:
+    """A disk that needs long for each file gets several at a time."""
+    all_are_there = threading.Barrier(FIBERS)
+
+    def work(items: Sequence[int]) -> list[int | Exception]:
+        all_are_there.wait(PATIENCE_SECONDS)
+        return list(items)
+
+    futures = []
+    for item in range(FIBERS):
+        futures.append(pool.submit(gathered, "disk", work, item))
+        time.sleep(0.03)
+
+    assert results_of(futures) == list(range(FIBERS))
 
 
 def test_a_batch_that_breaks_breaks_for_all(pool: FiberPool) -> None:
@@ -289,3 +308,27 @@ def test_nothing_is_forgotten_among_thousands(pool: FiberPool) -> None:
             number * 2 for number in numbers
         ]
     assert time.monotonic() - began_at < 60, "each lost wake-up would cost a second"
+
+
+def test_what_was_taken_back_in_time_is_not_called(pool: FiberPool) -> None:
+    """Of two callbacks that are due at once the first may take the second back."""
+    called: list[str] = []
+
+    def work() -> None:
+        hub = current_hub()
+        assert hub is not None
+        now = time.monotonic()
+
+        def first() -> None:
+            called.append("first")
+            hub.call_at(second, None)
+
+        def second() -> None:
+            called.append("second")
+
+        hub.call_at(first, now)
+        hub.call_at(second, now)
+        aside(time.sleep, 0.05)
+
+    pool.submit(work).result(PATIENCE_SECONDS)
+    assert called == ["first"]

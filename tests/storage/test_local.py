@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
@@ -13,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from archiver.errors import CopyMissing, DestinationUnavailable
-from archiver.storage.base import put
+from archiver.storage.base import SMALL_BYTES, put
 from archiver.storage.local import destination as local
-from archiver.storage.local.upload import Written, make_visible, open_temporary, write_all
+from archiver.storage.local.upload import make_visible, write_all
 from tests.storage.places import LocalPlace, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/hist_abc123.png"
@@ -40,7 +39,7 @@ def test_only_prepare_creates_the_root(tmp_path: Path) -> None:
     destination = open_local(tmp_path / "unmounted")
 
     with pytest.raises(DestinationUnavailable, match="mounted"):
-        destination.begin(KEY, "image/png")
+        put(destination, KEY, [b"data"], "image/png")
     with pytest.raises(DestinationUnavailable, match="mounted"):
         list(destination.list())
     with pytest.raises(DestinationUnavailable, match="mounted"):
@@ -146,9 +145,9 @@ def test_a_linked_folder_is_not_entered(tmp_path: Path, local_place: LocalPlace)
     destination = local_place.destination
 
     with pytest.raises(DestinationUnavailable, match="link"):
-        destination.begin("a/b.png", "image/png")
+        put(destination, "a/b.png", [b"data"], "image/png")
     with pytest.raises(DestinationUnavailable, match="link"):
-        destination.begin("a/new/b.png", "image/png")
+        put(destination, "a/new/b.png", [b"data"], "image/png")
     with pytest.raises(CopyMissing), destination.read("a/secret.txt"):
         pass
     assert destination.stat("a/secret.txt") is None
@@ -231,7 +230,7 @@ def test_what_a_killed_process_leaves_is_cleaned(local_place: LocalPlace) -> Non
         "from archiver.storage.local import destination as local\n"
         "options = local.Options(type='local', path=pathlib.Path(sys.argv[1]))\n"
         "upload = local.open_destination('disk', options).begin('a/b.png', 'image/png')\n"
-        "upload.write(b'half a fi')\n"
+        "upload.write(b'half a file' * 10_000)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(local_place.root)], check=False)
@@ -267,19 +266,38 @@ def test_a_home_directory_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_what_fails_of_a_batch_fails_alone(tmp_path: Path) -> None:
     """Files are made durable together; each of them has its own end."""
+    destination = open_local(tmp_path)
+    destination.prepare()
     (tmp_path / "taken").mkdir()
-    names = ("first", "broken", "taken", "last")
-    files = []
-    for name in names:
-        descriptor, temporary = open_temporary(str(tmp_path))
-        os.write(descriptor, name.encode())
-        files.append(Written(descriptor, temporary, str(tmp_path / name)))
-    os.close(files[1].descriptor)
+    uploads = {}
+    for key in ("first", "broken/file", "taken", "last"):
+        uploads[key] = destination.begin(key, "text/plain")
+        uploads[key].write(key.encode())
+    (tmp_path / "broken").write_text("a file stands in the way")
 
-    errors = make_visible(files)
+    ends = dict(zip(uploads, make_visible(list(uploads.values())), strict=True))
+    for upload in uploads.values():
+        upload.abort()
 
-    assert [error and error.errno for error in errors] == [None, errno.EBADF, errno.EISDIR, None]
-    seen = {path.name for path in tmp_path.iterdir() if path.is_file()}
-    assert seen == {"first", "last", *(Path(files[at].temporary).name for at in (1, 2))}
-    for at in (0, 2, 3):
-        os.close(files[at].descriptor)
+    assert {"broken/file", "taken"} == {key for key, end in ends.items() if end}
+    assert "a file where a directory is needed" in str(ends["broken/file"])
+    assert "a directory stands where the file belongs" in str(ends["taken"])
+    assert {"first", "last", "broken"} == {one.name for one in tmp_path.iterdir() if one.is_file()}
+    assert (tmp_path / "last").read_text() == "last"
+
+
+def test_what_is_small_touches_nothing_before_its_end(tmp_path: Path) -> None:
+    """Nobody waits for a disk while a small file comes; what is more is not kept in memory."""
+    destination = open_local(tmp_path / "root")
+    destination.prepare()
+    small, large = (destination.begin(f"a/{name}", "text/plain") for name in ("small", "large"))
+
+    small.write(bytes(SMALL_BYTES))
+    assert list((tmp_path / "root").iterdir()) == []
+    large.write(bytes(SMALL_BYTES + 1))
+    [temporary] = (tmp_path / "root" / "a").iterdir()
+    assert temporary.stat().st_size == SMALL_BYTES + 1
+
+    small.abort()
+    large.abort()
+    assert list((tmp_path / "root" / "a").iterdir()) == []

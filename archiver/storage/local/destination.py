@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import NoReturn
 
 from archiver.errors import CopyDamaged, CopyExists, CopyMissing, DestinationUnavailable
@@ -71,19 +72,22 @@ class LocalDestination:
     def begin(self, key: str, media_type: str) -> LocalUpload:
         """Keep the port's promise; the media type is not kept."""
         folder = validate_key(key).rpartition("/")[0]
-        with os_errors(self.name, os.path.join(self._root, folder)):
-            try:
-                descriptor, temporary = self._open_temporary(folder)
-            except FileNotFoundError:  # someone removed a folder that was there before
-                self._settled.clear()
-                descriptor, temporary = self._open_temporary(folder)
-        upload = LocalUpload(self.name, self._root, key, descriptor=descriptor, temporary=temporary)
+        return LocalUpload(self.name, self._root, key, partial(self._open_file, folder))
+
+    def _open_file(self, folder: str) -> tuple[int, str]:
+        """Make a temporary file in a folder of the root that was prepared."""
+        try:
+            descriptor, temporary = self._open_temporary(folder)
+        except FileNotFoundError:  # someone removed a folder that was there before
+            self._settled.clear()
+            descriptor, temporary = self._open_temporary(folder)
         try:
             self._refuse_other_root()
         except BaseException:
-            upload.abort()
+            os.close(descriptor)
+            os.unlink(temporary)
             raise
-        return upload
+        return descriptor, temporary
 
     def _refuse_other_root(self) -> None:
         """Raise when the root is no more the directory that was prepared: its disk went away."""

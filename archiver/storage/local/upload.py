@@ -8,13 +8,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from archiver.errors import CopyDamaged
+from archiver.errors import CopyDamaged, DestinationError
 from archiver.fibers import aside, gathered
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import Digest, Receipt
-from archiver.storage.base import Chunk
+from archiver.storage.base import SMALL_BYTES, Chunk
 from archiver.storage.checks import Tally
 from archiver.storage.local.files import os_errors, sync_folder
 
@@ -36,33 +35,60 @@ def open_temporary(folder: str) -> tuple[int, str]:
 
 
 class LocalUpload:
-    """Writes one temporary file and renames it at `commit`."""
+    """Keeps what is small, writes what is more into a temporary file, and names it at `commit`.
 
-    def __init__(self, name: str, root: str, key: str, *, descriptor: int, temporary: str) -> None:
+    `open_file` makes the temporary file and gives what `open_temporary` does.
+    """
+
+    def __init__(
+        self, name: str, root: str, key: str, open_file: Callable[[], tuple[int, str]]
+    ) -> None:
         self._name = name
         self._key = key
         self._path = f"{root}/{key}"
-        self._descriptor = descriptor
-        self._temporary = temporary
+        self._open_file = open_file
+        self._few = bytearray()
+        self._descriptor: int | None = None
+        self._temporary = ""
         self._tally = Tally(name, key)
 
+    @property
+    def folder(self) -> str:
+        """The directory of its final name."""
+        return os.path.dirname(self._path)
+
     def write(self, chunk: Chunk) -> None:
-        """Keep the port's promise; the bytes go to the kernel without a copy."""
+        """Keep the port's promise; what is more than little goes to the kernel without a copy."""
         self._tally.refuse_if_over()
+        if self._descriptor is None and len(self._few) + len(chunk) <= SMALL_BYTES:
+            self._few += chunk
+        else:
+            self._append(chunk)
+        self._tally.add(chunk)
+
+    def _append(self, chunk: Chunk) -> None:
         try:
             with os_errors(self._name, self._path):
-                write_all(self._descriptor, chunk)
+                write_all(self._open(), chunk)
         except BaseException:
             self.abort()  # the file may hold part of the chunk: it must never be committed
             raise
-        self._tally.add(chunk)
+
+    def _open(self) -> int:
+        """Return the temporary file with all that was kept."""
+        if self._descriptor is None:
+            self._descriptor, self._temporary = self._open_file()
+            few, self._few = self._few, bytearray()
+            write_all(self._descriptor, few)
+        return self._descriptor
 
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise."""
         try:
             self._tally.check(digest)
-            with os_errors(self._name, self._path):
-                self._make_visible(digest.size_bytes)
+            if digest.size_bytes > LARGE_BYTES:  # what is small must not wait for it
+                aside(self.settle)
+            gathered(self._name, make_visible, self)
         finally:
             self.abort()
         return Receipt(
@@ -73,14 +99,25 @@ class LocalUpload:
             verified="sha256 while writing",
         )
 
-    def _make_visible(self, size_bytes: int) -> None:
-        if size_bytes > LARGE_BYTES:  # what is small must not wait for it
-            aside(os.fsync, self._descriptor)
-        if os.fstat(self._descriptor).st_size != size_bytes:
-            raise CopyDamaged(f"{self._name}: {self._temporary} was changed by someone else")
-        written = Written(self._descriptor, self._temporary, self._path)
-        gathered(self._name, make_visible, written)
+    def settle(self) -> None:
+        """Make all its bytes durable, under the name that no listing shows."""
+        with os_errors(self._name, self._path):
+            descriptor = self._open()
+            os.fsync(descriptor)
+            if os.fstat(descriptor).st_size != self._tally.size_bytes:
+                raise CopyDamaged(f"{self._name}: {self._temporary} was changed by someone else")
+
+    def take_name(self) -> None:
+        """Give it the final name."""
+        with os_errors(self._name, self._path):
+            os.replace(self._temporary, self._path)
         self._temporary = ""
+        self._close()
+
+    def settle_name(self) -> None:
+        """Make all names in its folder durable."""
+        with os_errors(self._name, self._path):
+            sync_folder(self.folder)
 
     def abort(self) -> None:
         """Keep the port's promise."""
@@ -90,35 +127,31 @@ class LocalUpload:
         if self._temporary:
             with suppress(OSError):
                 os.unlink(self._temporary)
-        with suppress(OSError):
-            os.close(self._descriptor)
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
-class Written(NamedTuple):
-    """A file that is whole, under the name that no listing shows."""
-
-    descriptor: int
-    temporary: str
-    path: str
-
-
-def make_visible(files: Sequence[Written]) -> list[OSError | None]:
+def make_visible(uploads: Sequence[LocalUpload]) -> list[Exception | None]:
     """Make files durable, then name them, then make their names durable: one by one or together.
 
     Returns what went wrong with each. Their folder is brought to the disk once for all of them.
     """
-    errors = [_error_of(os.fsync, one.descriptor) for one in files]
-    for at, one in enumerate(files):
-        errors[at] = errors[at] or _error_of(os.replace, one.temporary, one.path)
-    folders = [os.path.dirname(one.path) for one in files]
-    unsettled = {one: _error_of(sync_folder, one) for one in set(folders)}
-    return [error or unsettled[folder] for error, folder in zip(errors, folders, strict=True)]
+    errors = [_error_of(one.settle) for one in uploads]
+    errors = [error or _error_of(one.take_name) for error, one in zip(errors, uploads, strict=True)]
+    named = {one.folder: one for one, error in zip(uploads, errors, strict=True) if not error}
+    unsettled = {folder: _error_of(one.settle_name) for folder, one in named.items()}
+    return [error or unsettled[one.folder] for error, one in zip(errors, uploads, strict=True)]
 
 
-def _error_of(step: Callable[..., object], *args: object) -> OSError | None:
+def _error_of(step: Callable[[], None]) -> Exception | None:
     try:
-        step(*args)
-    except OSError as error:
+        step()
+    except DestinationError as error:
         return error
     return None
 
