@@ -189,7 +189,7 @@ class MediaEngine:
             handle.setopt(pycurl.HEADERFUNCTION, reader.feed)
             handle.setopt(pycurl.OPENSOCKETFUNCTION, opener)
             try:
-                perform(handle, receive, watch)
+                perform(handle, receive, watch, self._limits.bytes_per_second)
             except pycurl.error as error:
                 if not reader.answer.has_no_file:
                     raise transfer.failure or opener.failure or _explain(*error.args) from None
@@ -208,7 +208,6 @@ class MediaEngine:
         for option, value in _OPTIONS.items():
             handle.setopt(option, value)
         handle.setopt(pycurl.CAINFO, os.environ.get("SSL_CERT_FILE") or certifi.where())
-        handle.setopt(pycurl.MAX_RECV_SPEED_LARGE, self._limits.bytes_per_second)
         try:
             yield handle
         finally:

@@ -29,21 +29,27 @@ _EVENTS = {
 }
 
 
-def perform(handle: pycurl.Curl, receive: Callable[[bytes], int], watch: SpeedWatch) -> None:
-    """Make the transfer of a handle; raises pycurl.error.
+def perform(
+    handle: pycurl.Curl,
+    receive: Callable[[bytes], int],
+    watch: SpeedWatch,
+    bytes_per_second: int = 0,
+) -> None:
+    """Make the transfer of a handle, at so many bytes a second at most; raises pycurl.error.
 
     `receive` gets each part of the body, and returns its length, or else ends the transfer;
-    `watch` ends one that comes too slowly.
+    `watch` ends one that comes too slowly. Zero bytes a second means no limit.
     """
     hub = current_hub()
     if hub is None:
+        handle.setopt(pycurl.MAX_RECV_SPEED_LARGE, bytes_per_second)
         handle.setopt(pycurl.NOPROGRESS, 0)
         handle.setopt(pycurl.XFERINFOFUNCTION, watch.tick)
         handle.setopt(pycurl.WRITEFUNCTION, receive)
         handle.perform()
         return
     loop = hub.part(CurlLoop)
-    stream = Stream(hub, handle, watch)
+    stream = Stream(hub, handle, watch, bytes_per_second)
     loop.begin(stream)
     try:
         for chunk in stream:
@@ -54,9 +60,17 @@ def perform(handle: pycurl.Curl, receive: Callable[[bytes], int], watch: SpeedWa
 
 
 class Stream:
-    """What a transfer brought and its fiber has not taken; `received_bytes` counts both."""
+    """What a transfer brought and its fiber has not taken; `received_bytes` counts both.
 
-    def __init__(self, hub: Hub, handle: pycurl.Curl, watch: SpeedWatch) -> None:
+    It pauses while it is ahead of its fiber, or of `bytes_per_second`: libcurl's own limit begins
+    anew with each pause.
+    """
+
+    def __init__(
+        self, hub: Hub, handle: pycurl.Curl, watch: SpeedWatch, bytes_per_second: int
+    ) -> None:
+        self._bytes_per_second = bytes_per_second
+        self._began_at = time.monotonic()
         self.handle = handle
         self.watch = watch
         self.received_bytes = 0
@@ -83,18 +97,34 @@ class Stream:
                 raise self._error
             elif self._is_over:
                 return
-            if self._is_paused and not self._is_over:
-                self._is_paused = False
-                self.handle.pause(pycurl.PAUSE_CONT)
+            self._resume()
 
     def end(self, error: pycurl.error | None = None) -> None:
         """Note that nothing more comes."""
         self._is_over, self._error = True, error
+        self._hub.call_at(self._resume, None)
         self._go_on()
 
+    @property
+    def _due(self) -> float:
+        """When what has come may have come, by its limit."""
+        limit = self._bytes_per_second
+        return self._began_at + self.received_bytes / limit if limit else 0.0
+
+    def _resume(self) -> None:
+        """Let libcurl read on, if it may."""
+        if not self._is_paused or self._is_over or self._held_bytes >= HELD_BYTES:
+            return
+        if self._due > time.monotonic():
+            self._hub.call_at(self._resume, self._due)
+            return
+        self._is_paused = False
+        self.handle.pause(pycurl.PAUSE_CONT)
+
     def _keep(self, chunk: bytes) -> int:
-        if self._held_bytes >= HELD_BYTES:
+        if self._held_bytes >= HELD_BYTES or self._due > time.monotonic():
             self._is_paused = True
+            self._hub.call_at(self._resume, max(self._due, time.monotonic()))
             return pycurl.WRITEFUNC_PAUSE
         self._chunks.append(chunk)
         self._held_bytes += len(chunk)
@@ -148,7 +178,11 @@ class CurlLoop:
     def _act(self, descriptor: int, events: int) -> None:
         mask = pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0
         mask |= pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-        self._multi.socket_action(descriptor, mask)
+        try:
+            self._multi.socket_action(descriptor, mask)
+        except pycurl.error as error:  # the loop itself failed: each transfer begins anew
+            for handle in list(self._streams):
+                self._end(handle, error)
         is_more = True
         while is_more:
             more, whole, broken = self._multi.info_read()

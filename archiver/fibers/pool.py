@@ -70,19 +70,27 @@ class FiberPool:
             return None
 
     def _run(self) -> None:
-        self._initializer()
-        self._hub = hub = Hub(self._helpers)
         try:
-            while hub.live or not self._is_closed:
-                while hub.live < self._fibers and (job := self._next_job()) is not None:
-                    self._begin(hub, *job)
-                hub.turn(is_idle=self._jobs.empty() or hub.live >= self._fibers)
-        except BaseException as error:  # a bug of the loop: whoever waits must hear of it
-            self._is_closed, left = True, [future for future, _ in iter(self._next_job, None)]
-            for future in [*self._begun, *left]:
+            self._initializer()
+            self._hub = Hub(self._helpers)
+            self._turn(self._hub)
+        except BaseException as error:  # a bug, or no descriptors: whoever waits must hear of it
+            self._is_closed = True
+            for future in self._begun:
                 future.set_exception(error)
-        hub.close()
-        self._helpers.shutdown(wait=False)
+            for future, _ in iter(self._next_job, None):
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+        finally:
+            if self._hub is not None:
+                self._hub.close()
+            self._helpers.shutdown(wait=False)
+
+    def _turn(self, hub: Hub) -> None:
+        while hub.live or not self._is_closed:
+            while hub.live < self._fibers and (job := self._next_job()) is not None:
+                self._begin(hub, *job)
+            hub.turn(is_idle=self._jobs.empty() or hub.live >= self._fibers)
 
     def _begin(self, hub: Hub, future: Future[object], work: Callable[[], object]) -> None:
         if not future.set_running_or_notify_cancel():

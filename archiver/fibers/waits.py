@@ -56,8 +56,9 @@ def gathered(
     runs is the next one, which waits for it a moment. On a plain thread the batch is this one item.
     """
     hub = current_hub()
-    end: _Result | Exception = work([item])[0] if hub is None else hub.gather(group, work, item)
-    if isinstance(end, Exception):
+    end: _Result | BaseException
+    end = work([item])[0] if hub is None else hub.gather(group, work, item)
+    if isinstance(end, BaseException):
         raise end
     return end
 

@@ -30,7 +30,7 @@ class Budget:
         self._held: Counter[int] = Counter()
         self._claims: Counter[int] = Counter()
         self._parts: Counter[int] = Counter()
-        self._waiting: set[int] = set()
+        self._waiting: Counter[int] = Counter()
         self._first: int | None = None
         self._mine = threading.local()
         self.held_bytes = 0
@@ -60,11 +60,11 @@ class Budget:
 
     def _wait(self, thread: int, size_bytes: int) -> None:
         began_at = time.monotonic()
-        self._waiting.add(thread)
+        self._waiting[thread] += 1
         try:
             self._changed.wait_for(lambda: self._may_take(thread, size_bytes))
         finally:
-            self._waiting.discard(thread)
+            _subtract(self._waiting, thread, 1)
             self._changed.notify_all()
             self._mine.waited_seconds = self.waited_seconds + time.monotonic() - began_at
 

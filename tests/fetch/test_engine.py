@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -300,3 +301,16 @@ def test_a_stop_ends_the_wait_for_another_attempt(make_host: MakeHost) -> None:
         fetch(host.url(), engine=make_engine(stopping))
 
     assert len(host.requests) == 1
+
+
+@pytest.mark.parametrize("bytes_per_second", [200_000, 2_000_000])
+def test_a_limit_is_kept_however_the_file_comes(make_host: MakeHost, bytes_per_second: int) -> None:
+    """A transfer that has to pause for its receiver does not get faster by it."""
+    body = bytes(2 * bytes_per_second)
+    host, taker = make_host(always(*whole(body))), Taker()
+    began_at = time.monotonic()
+
+    fetch(host.url(), taker, make_engine(bytes_per_second=bytes_per_second))
+
+    assert 1.5 < time.monotonic() - began_at
+    assert bytes(taker.body) == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -332,3 +333,49 @@ def test_what_was_taken_back_in_time_is_not_called(pool: FiberPool) -> None:
 
     pool.submit(work).result(PATIENCE_SECONDS)
     assert called == ["first"]
+
+
+def test_fibers_that_cannot_be_made_hang_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without descriptors left no loop can be made: whoever asked is told."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("archiver.fibers.hub.os.pipe2", refuse)
+    pool = make_pool()
+
+    with pytest.raises(OSError, match="Too many open files"):
+        pool.submit(int).result(PATIENCE_SECONDS)
+
+
+def test_a_bug_in_the_loop_ends_what_waits_too() -> None:
+    """What is queued gets the error as well, though some of it was cancelled."""
+    pool, began = make_pool(1), threading.Event()
+
+    def bug() -> None:
+        raise RuntimeError("a bug of the loop")
+
+    def work() -> None:
+        began.set()
+        hub = current_hub()
+        assert hub is not None
+        hub.call_at(bug, time.monotonic() + 0.2)
+        aside(time.sleep, 1)
+
+    futures = [pool.submit(work) for _ in range(3)]
+    assert began.wait(PATIENCE_SECONDS)
+    assert futures[1].cancel()
+
+    for future in (futures[0], futures[2]):
+        with pytest.raises(RuntimeError, match="a bug of the loop"):
+            future.result(PATIENCE_SECONDS)
+
+
+def test_a_batch_that_dies_is_no_success(pool: FiberPool) -> None:
+    """Whatever ends a helper, nobody may take it for a file that is safe."""
+
+    def work(_: Sequence[int]) -> list[int | Exception]:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        pool.submit(gathered, "disk", work, 1).result(PATIENCE_SECONDS)

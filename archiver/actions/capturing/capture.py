@@ -147,7 +147,8 @@ def _ask(archive: Archive, account: Account, known: Known) -> tuple[Known, Gener
 
 def _write_down(archive: Archive, known: Known, detail: Generation) -> tuple[Known, Generation]:
     """Record what the provider says of one generation, with all its files."""
-    listed.record_detail(archive.index, known.number, detail, archive.roles, archive.clock())
+    now, roles = archive.clock(), archive.roles
+    aside(listed.record_detail, archive.index, known.number, detail, roles, now)
     return queries.load(archive.index, known.number), detail
 
 
@@ -207,7 +208,7 @@ def _catch_up(archive: Archive, known: Known, progress: Progress) -> None:
             except DestinationError as error:
                 progress.failures[name] = error
                 if isinstance(error, CopyExists):
-                    note_intruder(archive, name, one.path)
+                    aside(note_intruder, archive, name, one.path)
                     progress.copies = None
             else:
                 progress.receipts.append((key, brought.receipt))

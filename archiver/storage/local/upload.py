@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from archiver.errors import CopyDamaged, DestinationError
-from archiver.fibers import aside, gathered
+from archiver.fibers import gathered
 from archiver.keys import TEMPORARY_PREFIX
 from archiver.model import Digest, Receipt
 from archiver.storage.base import SMALL_BYTES, Chunk
@@ -18,7 +18,6 @@ from archiver.storage.checks import Tally
 from archiver.storage.local.files import os_errors, sync_folder
 
 FILE_MODE = 0o640
-LARGE_BYTES = 1 << 20
 
 
 def open_temporary(folder: str) -> tuple[int, str]:
@@ -86,8 +85,6 @@ class LocalUpload:
         """Keep the port's promise."""
         try:
             self._tally.check(digest)
-            if digest.size_bytes > LARGE_BYTES:  # what is small must not wait for it
-                aside(self.settle)
             gathered(self._name, make_visible, self)
         finally:
             self.abort()

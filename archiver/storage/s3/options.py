@@ -88,7 +88,7 @@ class Options(BaseModel):
         description="a larger file goes up in parts of this size (10,000 at most); all "
         "uploads together hold five parts in memory",
     )
-    connections: int = Field(default=16, ge=1, le=1024, description="connections kept open at most")
+    connections: int = Field(default=32, ge=1, le=1024, description="connections kept open at most")
     allow_http: bool = Field(
         default=False, description="allow a plain http endpoint_url beyond this machine"
     )
