@@ -119,7 +119,10 @@ class Stream:
             self._hub.call_at(self._resume, self._due)
             return
         self._is_paused = False
-        self.handle.pause(pycurl.PAUSE_CONT)
+        try:
+            self.handle.pause(pycurl.PAUSE_CONT)
+        except pycurl.error as error:
+            self.end(error)
 
     def _keep(self, chunk: bytes) -> int:
         if self._held_bytes >= HELD_BYTES or self._due > time.monotonic():
@@ -158,6 +161,7 @@ class CurlLoop:
 
     def end(self, stream: Stream) -> None:
         """Forget a transfer, whether it is over or not; its handle may be used again."""
+        stream.end()
         if self._streams.pop(stream.handle, None) is not None:
             self._multi.remove_handle(stream.handle)
 

@@ -120,7 +120,7 @@ def amount(row: Row, *names: str) -> str | None:
 def size_bytes(row: Row, name: str) -> int | None:
     """Read a stated size: only a positive number says anything, the rest is None."""
     value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 1 <= value <= LARGEST_INTEGER else None
 

@@ -114,3 +114,27 @@ def test_a_hundred_hosts_at_once(make_host: MakeHost, fibers: FiberPool) -> None
     for future in futures:
         future.result(PATIENCE_SECONDS)
     assert [bytes(taker.body) for taker in takers] == bodies
+
+
+class Refusing(Taker):
+    """A receiver that does not want what comes."""
+
+    def write(self, chunk: bytes) -> None:
+        """Refuse the first bytes."""
+        raise ValueError("no more")
+
+
+def test_a_refusal_while_its_transfer_pauses_ends_only_that(
+    make_host: MakeHost, fibers: FiberPool
+) -> None:
+    """Nobody wakes it later: its handle is another transfer's by then, or nobody's."""
+    engine = MediaEngine(Limits(allow_private_hosts=True, bytes_per_second=1 << 20), Patience())
+    big, small = make_host(always(*whole(BIG))), make_host(always(*whole(SMALL)))
+    refused = fibers.submit(engine.fetch, Link(url=big.url()), Refusing())
+
+    with pytest.raises(ValueError, match="no more"):
+        refused.result(PATIENCE_SECONDS)
+    time.sleep(0.5)  # its pause would have been over by now
+
+    taken = fibers.submit(engine.fetch, Link(url=small.url()), Taker())
+    assert taken.result(PATIENCE_SECONDS).size_bytes == len(SMALL)

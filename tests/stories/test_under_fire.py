@@ -117,7 +117,7 @@ def test_nothing_is_fetched_that_no_destination_takes(house: House, store: Small
     result = house.run("--sweep")
 
     summary = result.document
-    assert 3 == result.exit_code
+    assert 3 == result.exit_code, result.err
     assert {STRANDED} < set(summary["problems"])
     assert 2 == len(summary["problems"])
     assert "AccessDenied: not today" in summary["problems"][1]
