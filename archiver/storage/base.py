@@ -64,6 +64,9 @@ class Upload(Protocol):
         before there is something to store.
         """
 
+    def takes(self, size_bytes: int) -> bool:
+        """Tell whether so many bytes more can be written without waiting for anything."""
+
     def commit(self, digest: Digest) -> Receipt:
         """Make the file visible under its key, whole and durable, replacing what was there.
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from archiver.errors import DestinationUnavailable
 from archiver.fibers import aside
 from archiver.model import Digest, Receipt, Stored
-from archiver.storage.base import SMALL_BYTES, Chunk, Created, Destination, Upload
+from archiver.storage.base import Chunk, Created, Destination, Upload
 from archiver.storage.memory_budget import UPLOADS
 
 MAX_FAILURES = 5
@@ -178,16 +178,18 @@ class WatchedUpload:
     def __init__(self, breaker: Breaker, upload: Upload) -> None:
         self._breaker = breaker
         self._upload = upload
-        self._written_bytes = 0
         self._is_over = False
 
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; refuses at once while the destination is out."""
-        self._written_bytes += len(chunk)
-        if self._written_bytes <= SMALL_BYTES:
+        if self.takes(len(chunk)):
             self._write(chunk)
         else:
             aside(self._write, chunk)
+
+    def takes(self, size_bytes: int) -> bool:
+        """Keep the port's promise."""
+        return self._upload.takes(size_bytes)
 
     def _write(self, chunk: Chunk) -> None:
         with self._breaker.watching():

@@ -114,25 +114,28 @@ def _subtract(counts: Counter[int], name: int, many: int) -> None:
 
 
 class Lease:
-    """What one upload holds; counted as the thread's that began it, which also writes it."""
+    """What one upload holds; counted as the thread's that began it, which also writes it.
+
+    `held_bytes` may be used without waiting.
+    """
 
     def __init__(self, budget: Budget, thread: int, part_bytes: int) -> None:
         self._budget = budget
         self.thread = thread
         self.part_bytes = part_bytes
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._is_closed = False
 
     def hold(self, size_bytes: int) -> None:
         """Wait until the upload may hold so many bytes; they are counted in steps."""
-        while self._held_bytes < size_bytes:
-            step = min(STEP_BYTES, self.part_bytes - self._held_bytes)
+        while self.held_bytes < size_bytes:
+            step = min(STEP_BYTES, self.part_bytes - self.held_bytes)
             self._budget.take(self.thread, step)
-            self._held_bytes += step
+            self.held_bytes += step
 
     def give_back(self) -> None:
         """Hold nothing."""
-        size_bytes, self._held_bytes = self._held_bytes, 0
+        size_bytes, self.held_bytes = self.held_bytes, 0
         if size_bytes:
             self._budget.give_back(self.thread, size_bytes)
 

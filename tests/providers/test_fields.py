@@ -170,3 +170,11 @@ def test_no_value_raises_anything_but_row_invalid(value: object) -> None:
     assert amount is None or Decimal(amount).is_finite()
     for found in (fields.count(row, "f"), fields.size_bytes(row, "f")):
         assert found is None or found >= 0
+
+
+@pytest.mark.parametrize(
+    "stated", [10**400, -(10**400), 1e308, float("inf"), float("nan"), 0, True]
+)
+def test_a_stated_size_that_cannot_be_one_says_nothing(stated: float) -> None:
+    """JSON has numbers of any length: none of them may cost the row, let alone the page."""
+    assert fields.size_bytes({"size": stated}, "size") is None

@@ -16,7 +16,7 @@ from archiver.errors import (
     DestinationUnavailable,
     KeyInvalid,
 )
-from archiver.storage.base import READ_BYTES, Created, put
+from archiver.storage.base import READ_BYTES, SMALL_BYTES, Created, put
 from tests.storage.places import PART_BYTES, Place, fetch, list_keys, make_data, make_digest
 
 KEY = "geminigen/studio/2025/09/27/hist_abc123.png"
@@ -71,6 +71,17 @@ def test_a_file_comes_back_as_it_was(place: Place, size_bytes: int) -> None:
     assert receipt.digest == make_digest(data)
     assert before <= receipt.stored_at <= datetime.now(UTC)
     assert receipt.verified
+    assert place.count_leftovers() == 0
+
+
+def test_what_is_small_is_taken_without_waiting(place: Place) -> None:
+    """Nobody waits for a place, or for memory, before there is something to store."""
+    upload = place.destination.begin(KEY, "image/png")
+
+    assert upload.takes(SMALL_BYTES)
+    upload.write(bytes(SMALL_BYTES))
+
+    upload.abort()
     assert place.count_leftovers() == 0
 
 

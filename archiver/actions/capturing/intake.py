@@ -32,7 +32,7 @@ from archiver.model import Digest, Kind, Receipt
 from archiver.storage.base import Target, Upload
 
 LARGE_BYTES = 64 << 10
-"""What is more is hashed and written to all destinations at the same time."""
+"""What is more is brought to its end at all destinations at the same time."""
 _DOUBTFUL = {
     Kind.IMAGE: (Kind.OTHER,),
     Kind.VIDEO: (Kind.OTHER, Kind.IMAGE),
@@ -153,7 +153,7 @@ class Intake:
             raise MediaRejected(f"the file is damaged: {error}") from None
         self._attempt(
             lambda upload: upload.write(chunk),
-            is_long=len(chunk) > LARGE_BYTES,
+            is_long=not all(one.takes(len(chunk)) for one in self._uploads.values()),
             beside=lambda: self._sha256.update(chunk),
         )
 

@@ -87,6 +87,10 @@ class _Upload:
         with self._target.watching():
             return self._upload.commit(digest)
 
+    def takes(self, size_bytes: int) -> bool:
+        """Keep the port's promise."""
+        return self._upload.takes(size_bytes)
+
     def abort(self) -> None:
         self._upload.abort()
 

@@ -59,11 +59,15 @@ class LocalUpload:
     def write(self, chunk: Chunk) -> None:
         """Keep the port's promise; what is more than little goes to the kernel without a copy."""
         self._tally.refuse_if_over()
-        if self._descriptor is None and len(self._few) + len(chunk) <= SMALL_BYTES:
+        if self.takes(len(chunk)):
             self._few += chunk
         else:
             self._append(chunk)
         self._tally.add(chunk)
+
+    def takes(self, size_bytes: int) -> bool:
+        """Keep the port's promise."""
+        return self._descriptor is None and len(self._few) + size_bytes <= SMALL_BYTES
 
     def _append(self, chunk: Chunk) -> None:
         try:

@@ -27,6 +27,13 @@ class PartBuffer:
         """How many bytes it still takes."""
         return self._part_bytes - self._size_bytes
 
+    def takes(self, size_bytes: int) -> bool:
+        """Tell whether so many bytes more have their memory already."""
+        end = self._size_bytes + size_bytes
+        if self._pages is None and end <= SMALL_BYTES:
+            return True
+        return end <= min(self._part_bytes, self._lease.held_bytes)
+
     def add(self, chunk: memoryview) -> None:
         """Take bytes, at most `room`; waits for memory as the budget says."""
         end = self._size_bytes + len(chunk)

@@ -51,6 +51,10 @@ class S3Upload:
             self._collect(memoryview(chunk).cast("B"))
         self._tally.add(chunk)
 
+    def takes(self, size_bytes: int) -> bool:
+        """Keep the port's promise: a part that is full has to go up first."""
+        return self._buffer.takes(size_bytes)
+
     @contextmanager
     def _ending(self) -> Iterator[None]:
         """Abort at an error; a store that did not answer just now is not asked once more."""
