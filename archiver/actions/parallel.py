@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from archiver.log import inherit
 
 if TYPE_CHECKING:
-    from archiver.fibers import FiberPool
+    from archiver.fibers.pool import FiberPool
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,7 +26,7 @@ def open_fibers(fibers: int, name: str, steps: int) -> FiberPool:
     There is one for each of the `steps` that a fiber may take at once: what one of them waits for
     (memory that another upload holds) may need another.
     """
-    from archiver.fibers import FiberPool
+    from archiver.fibers.pool import FiberPool
 
     helpers = open_pool(fibers * (steps + 1), f"{name}_aside")
     return FiberPool(fibers, name, helpers, initializer=inherit())

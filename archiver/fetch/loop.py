@@ -11,11 +11,15 @@ from __future__ import annotations
 import selectors
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pycurl
 
 from archiver.fetch.watch import SpeedWatch
-from archiver.fibers import Hub, Promise, current_hub
+from archiver.fibers import current_hub
+
+if TYPE_CHECKING:
+    from archiver.fibers.hub import Hub, Promise
 
 HELD_BYTES = 128 << 10
 """So much of a file is kept before its transfer pauses."""
@@ -88,7 +92,7 @@ class Stream:
         """Give the body as it comes; raises pycurl.error when it breaks off."""
         while True:
             if not self._chunks and not self._is_over:
-                self._waiting = Promise(self._hub)
+                self._waiting = self._hub.promise()
                 self._waiting.wait()
             chunks, self._chunks, self._held_bytes = self._chunks, [], 0
             if chunks:

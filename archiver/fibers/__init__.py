@@ -11,21 +11,10 @@ is a greenlet: plain blocking code that keeps the thread until it waits for one 
 - and whatever waits on a `Promise` of its `Hub`, as the transfers of `fetch/loop.py`.
 
 The same code runs without a fiber, on any thread: there it just blocks. A lock MUST NOT be held
-across one of these waits.
+across one of these waits. What only waits loads no greenlet: that is left to whoever makes fibers
+(`pool`).
 """
 
-from archiver.fibers.hub import Hub, Promise, current_hub, owner
-from archiver.fibers.pool import FiberPool
-from archiver.fibers.waits import Turns, aside, gathered, together
+from archiver.fibers.waits import Turns, aside, current_hub, gathered, owner, together
 
-__all__ = [
-    "FiberPool",
-    "Hub",
-    "Promise",
-    "Turns",
-    "aside",
-    "current_hub",
-    "gathered",
-    "owner",
-    "together",
-]
+__all__ = ["Turns", "aside", "current_hub", "gathered", "owner", "together"]

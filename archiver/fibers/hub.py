@@ -17,6 +17,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from archiver.fibers.waits import here
+
 LONGEST_WAIT_SECONDS = 1.0
 BATCHES = 16
 BATCH_SECONDS = 0.02
@@ -40,33 +42,9 @@ class Fiber(greenlet):
 
     _numbers = count(-1, -1)
 
-    def __init__(self, run: Callable[[], None], hub: Hub) -> None:
-        super().__init__(run, hub.home)
-        self.hub = hub
+    def __init__(self, run: Callable[[], None], home: greenlet) -> None:
+        super().__init__(run, home)
         self.number = next(Fiber._numbers)
-
-
-class _Here(threading.local):
-    """For whom a helper thread works just now: the number of a fiber."""
-
-    owner: int | None = None
-
-
-_here = _Here()
-
-
-def current_hub() -> Hub | None:
-    """Return the hub of the fiber that calls this; None on a plain thread, which may block."""
-    fiber = getcurrent()
-    return fiber.hub if isinstance(fiber, Fiber) else None
-
-
-def owner() -> int:
-    """Tell apart who works: a fiber, wherever its work is done, or a thread."""
-    fiber = getcurrent()
-    if isinstance(fiber, Fiber):
-        return fiber.number
-    return threading.get_ident() if _here.owner is None else _here.owner
 
 
 class Promise(Generic[_Result]):
@@ -74,7 +52,7 @@ class Promise(Generic[_Result]):
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._fiber: greenlet | None = None
+        self._fiber: Fiber | None = None
         self._is_over = False
         self._result: _Result
         self._error: BaseException | None = None
@@ -90,7 +68,7 @@ class Promise(Generic[_Result]):
     def wait(self) -> _Result:
         """Leave the thread to others until the promise is kept."""
         if not self._is_over:
-            self._fiber = getcurrent()
+            self._fiber = self._hub.current
             self._hub.home.switch()
         if self._error is not None:
             raise self._error
@@ -107,7 +85,8 @@ class Hub:
 
     def __init__(self, helpers: Executor) -> None:
         self.home = getcurrent()
-        self.ready: deque[greenlet] = deque()
+        self.ready: deque[Fiber] = deque()
+        self.current: Fiber | None = None
         self._thread = threading.get_ident()
         self._helpers = helpers
         self._live = 0
@@ -128,6 +107,15 @@ class Hub:
         """How many fibers have begun and not ended."""
         return self._live
 
+    @property
+    def running(self) -> int:
+        """The number of the fiber that runs."""
+        return 0 if self.current is None else self.current.number
+
+    def promise(self) -> Promise[Any]:
+        """Make something that a fiber can wait for."""
+        return Promise(self)
+
     def part(self, kind: Callable[[Hub], _Part]) -> _Part:
         """Return what belongs to this hub, one of each kind, made when it is first asked for."""
         if kind not in self._parts:
@@ -137,7 +125,7 @@ class Hub:
 
     def begin(self, work: Callable[[], None]) -> None:
         """Start a fiber."""
-        fiber = Fiber(work, self)
+        fiber = Fiber(work, self.home)
         fiber.gr_context = copy_context()
         self._live += 1
         self.ready.append(fiber)
@@ -171,10 +159,10 @@ class Hub:
     def help(self, work: Callable[[], _Result]) -> Promise[_Result]:
         """Have a helper thread do something for the current fiber."""
         promise: Promise[_Result] = Promise(self)
-        number = owner()
+        number = self.running
 
         def do() -> None:
-            _here.owner = number
+            here.owner = number
             try:
                 result = work()
             except BaseException as error:  # it is raised in the fiber
@@ -182,7 +170,7 @@ class Hub:
             else:
                 promise.keep(result)
             finally:
-                _here.owner = None
+                here.owner = None
 
         self._helpers.submit(do)
         return promise
@@ -197,7 +185,9 @@ class Hub:
         """Run what is ready, then look what is new; with `is_idle` wait for it."""
         for _ in range(len(self.ready)):
             fiber = self.ready.popleft()
+            here.hub, self.current = self, fiber
             fiber.switch()
+            here.hub = self.current = None
             self._live -= fiber.dead
         for key in [one for one in self._gathered if self._may_send(one)]:
             self._send(key)

@@ -6,13 +6,36 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from archiver.fibers.hub import Promise, current_hub
+if TYPE_CHECKING:
+    from archiver.fibers.hub import Hub, Promise
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
+
+
+class _Here(threading.local):
+    """What this thread does just now: runs a fiber of a hub, or works for one (its number)."""
+
+    hub: Hub | None = None
+    owner: int | None = None
+
+
+here = _Here()
+
+
+def current_hub() -> Hub | None:
+    """Return the hub of the fiber that calls this; None on a plain thread, which may block."""
+    return here.hub
+
+
+def owner() -> int:
+    """Tell apart who works: a fiber, wherever its work is done, or a thread."""
+    if here.hub is not None:
+        return here.hub.running
+    return threading.get_ident() if here.owner is None else here.owner
 
 
 def aside(
@@ -84,7 +107,7 @@ class Turns:
             if self._free > 0:
                 self._free -= 1
                 return
-            turn: Promise[None] | _Event = _Event() if hub is None else Promise(hub)
+            turn: Promise[None] | _Event = _Event() if hub is None else hub.promise()
             self._waiting.append(turn)
         turn.wait()
 

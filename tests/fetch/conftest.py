@@ -11,7 +11,8 @@ import pytest
 
 from archiver.fetch.engine import MediaEngine
 from archiver.fetch.transfer import Fetched
-from archiver.fibers import FiberPool, current_hub
+from archiver.fibers import current_hub
+from archiver.fibers.pool import FiberPool
 from tests.fetch.hosts import Answerer, Host
 
 

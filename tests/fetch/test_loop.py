@@ -11,7 +11,8 @@ import pytest
 from archiver.errors import MediaUnavailable
 from archiver.fetch.engine import RECEIVE_BYTES, Limits, MediaEngine
 from archiver.fetch.loop import HELD_BYTES
-from archiver.fibers import FiberPool, aside
+from archiver.fibers import aside
+from archiver.fibers.pool import FiberPool
 from archiver.model import Link
 from tests.fetch.conftest import MakeHost
 from tests.fetch.hosts import Patience, Request, Taker, always, head, whole

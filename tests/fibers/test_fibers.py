@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import pytest
 
-from archiver.fibers import FiberPool, Turns, aside, current_hub, gathered, owner
+from archiver.fibers import Turns, aside, current_hub, gathered, owner
+from archiver.fibers.pool import FiberPool
 from archiver.log import bound, get_logger, inherit
 from archiver.log.logger import bound_keys
 

@@ -34,7 +34,7 @@ from archiver.index import ledger, queries
 if TYPE_CHECKING:
     from archiver.actions.capturing.commit import Tried
     from archiver.fetch.engine import MediaEngine
-    from archiver.fibers import FiberPool
+    from archiver.fibers.pool import FiberPool
 
 POLL_SECONDS = 0.2
 GATHER_SECONDS = 0.02
