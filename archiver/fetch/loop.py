@@ -74,7 +74,7 @@ class Stream:
         self, hub: Hub, handle: pycurl.Curl, watch: SpeedWatch, bytes_per_second: int
     ) -> None:
         self._bytes_per_second = bytes_per_second
-        self._began_at = time.monotonic()
+        self._due = time.monotonic()  # when the next bytes may come
         self.handle = handle
         self.watch = watch
         self.received_bytes = 0
@@ -109,12 +109,6 @@ class Stream:
         self._hub.call_at(self._resume, None)
         self._go_on()
 
-    @property
-    def _due(self) -> float:
-        """When what has come may have come, by its limit."""
-        limit = self._bytes_per_second
-        return self._began_at + self.received_bytes / limit if limit else 0.0
-
     def _resume(self) -> None:
         """Let libcurl read on, if it may."""
         if not self._is_paused or self._is_over or self._held_bytes >= HELD_BYTES:
@@ -129,10 +123,13 @@ class Stream:
             self.end(error)
 
     def _keep(self, chunk: bytes) -> int:
-        if self._held_bytes >= HELD_BYTES or self._due > time.monotonic():
+        now = time.monotonic()
+        if self._held_bytes >= HELD_BYTES or self._due > now:
             self._is_paused = True
-            self._hub.call_at(self._resume, max(self._due, time.monotonic()))
+            self._hub.call_at(self._resume, max(self._due, now))
             return pycurl.WRITEFUNC_PAUSE
+        if self._bytes_per_second:  # what was not used for a second is not made up for
+            self._due = max(self._due, now - 1) + len(chunk) / self._bytes_per_second
         self._chunks.append(chunk)
         self._held_bytes += len(chunk)
         self.received_bytes += len(chunk)
@@ -152,16 +149,21 @@ class CurlLoop:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._streams: dict[pycurl.Curl, Stream] = {}
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._watched: set[int] = set()
+        self._multi = self._make_multi()
+
+    def _make_multi(self) -> pycurl.CurlMulti:
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        return multi
 
     def begin(self, stream: Stream) -> None:
         """Start a transfer."""
         if not self._streams:
             self._hub.call_at(self._tick, time.monotonic() + TICK_SECONDS)
-        self._streams[stream.handle] = stream
         self._multi.add_handle(stream.handle)
+        self._streams[stream.handle] = stream
 
     def end(self, stream: Stream) -> None:
         """Forget a transfer, whether it is over or not; its handle may be used again."""
@@ -174,7 +176,12 @@ class CurlLoop:
         self._multi.close()
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        self._hub.watch(descriptor, _EVENTS.get(what, 0), self._act)
+        events = _EVENTS.get(what, 0)
+        self._hub.watch(descriptor, events, self._act)
+        if events:
+            self._watched.add(descriptor)
+        else:
+            self._watched.discard(descriptor)
 
     def _set_timer(self, milliseconds: int) -> None:
         due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
@@ -188,9 +195,8 @@ class CurlLoop:
         mask |= pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
         try:
             self._multi.socket_action(descriptor, mask)
-        except pycurl.error as error:  # the loop itself failed: each transfer begins anew
-            for handle in list(self._streams):
-                self._end(handle, error)
+        except pycurl.error as error:
+            self._begin_anew(error)
         is_more = True
         while is_more:
             more, whole, broken = self._multi.info_read()
@@ -199,6 +205,16 @@ class CurlLoop:
             for handle, code, words in broken:
                 self._end(handle, pycurl.error(code, words))
             is_more = bool(more)
+
+    def _begin_anew(self, error: pycurl.error) -> None:
+        """Fail all transfers with what the loop failed with: libcurl is through with it."""
+        for handle in list(self._streams):
+            self._end(handle, error)
+        for descriptor in self._watched:  # it says no more which ones it closes
+            self._hub.watch(descriptor, 0, self._act)
+        self._watched.clear()
+        self._multi.close()
+        self._multi = self._make_multi()
 
     def _end(self, handle: pycurl.Curl, error: pycurl.error | None = None) -> None:
         stream = self._streams.pop(handle)

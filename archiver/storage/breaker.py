@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
-from types import TracebackType
 
 from archiver.errors import DestinationUnavailable
 from archiver.fibers import aside
@@ -162,12 +161,7 @@ class _Watch:
         self._waited_before = UPLOADS.waited_seconds
         self._began_at = self._breaker.now()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         waited_seconds = UPLOADS.waited_seconds - self._waited_before
         self._breaker.note(self._began_at, waited_seconds, error)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from archiver.errors import MediaUnavailable
 from archiver.fetch.engine import RECEIVE_BYTES, Limits, MediaEngine
 from archiver.fetch.loop import HELD_BYTES
 from archiver.fibers import aside
+from archiver.fibers.hub import Hub
 from archiver.fibers.pool import FiberPool
 from archiver.model import Link
 from tests.fetch.conftest import MakeHost
@@ -139,3 +143,21 @@ def test_a_refusal_while_its_transfer_pauses_ends_only_that(
 
     taken = fibers.submit(engine.fetch, Link(url=small.url()), Taker())
     assert taken.result(PATIENCE_SECONDS).size_bytes == len(SMALL)
+
+
+def test_a_loop_that_fails_begins_anew(
+    make_host: MakeHost, fibers: FiberPool, engine: MediaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that refuses to watch one socket costs an attempt of those under way, no more."""
+    host, watch, calls = make_host(always(*whole(SMALL))), Hub.watch, count(1)
+
+    def refuse_once(hub: Hub, descriptor: int, events: int, callback: Any) -> None:
+        if events and next(calls) == 6:  # others are watched by then
+            raise OSError(errno.ENOSPC, "No space left on device")
+        watch(hub, descriptor, events, callback)
+
+    monkeypatch.setattr(Hub, "watch", refuse_once)
+    futures = [fibers.submit(engine.fetch, Link(url=host.url()), Taker()) for _ in range(8)]
+
+    assert {one.result(PATIENCE_SECONDS).size_bytes for one in futures} == {len(SMALL)}
+    assert next(calls) > 6

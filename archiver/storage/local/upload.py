@@ -117,7 +117,7 @@ class LocalUpload:
 
     def settle_name(self) -> None:
         """Make all names in its folder durable."""
-        with os_errors(self._name, self._path):
+        with os_errors(self._name, self.folder):
             sync_folder(self.folder)
 
     def abort(self) -> None:
