@@ -1,7 +1,9 @@
 """The memory that all uploads of this process share, so that it is bounded however many there are.
 
-A store takes a large file in parts of some MiB, and a part has to be whole before it is sent. What
-uploads hold of theirs is counted here, and a thread that wants more waits when it is used up.
+A store takes a large file in parts of some MiB, and a part has to be whole before it is sent. It is
+lent here, in blocks that go from one upload to the next: pages of their own, since malloc keeps
+what it frees, in each thread, and used again, since the system clears each page that it gives. A
+thread that wants more than there is waits.
 
 Nobody waits in a ring. One thread at a time is the first: it never waits, so it brings its parts to
 their end, and room is left for that. Then those who hold the most come first, since they give back
@@ -10,6 +12,7 @@ the soonest. What is small is not counted: small files and sidecars never wait f
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from collections import Counter
@@ -19,11 +22,14 @@ from archiver.fibers import owner
 PARTS = 5
 """So many parts in all; a thread that fills more than that at once, one for each destination of its
 file, has as many as it needs."""
-STEP_BYTES = 512 << 10
+BLOCK_BYTES = 512 << 10
 
 
 class Budget:
-    """Counts bytes by the thread that holds them; `most_bytes` is the most that ever were held."""
+    """Lends blocks, and counts bytes by the thread that holds them.
+
+    `most_bytes` is the most that ever were held.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -32,6 +38,7 @@ class Budget:
         self._parts: Counter[int] = Counter()
         self._waiting: Counter[int] = Counter()
         self._first: int | None = None
+        self._unused: list[memoryview] = []
         self._mine = threading.local()
         self.held_bytes = 0
         self.most_bytes = 0
@@ -49,14 +56,17 @@ class Budget:
             self._parts[part_bytes] += 1
         return lease
 
-    def take(self, thread: int, size_bytes: int) -> None:
-        """Wait until a thread may hold so many bytes more."""
+    def take(self, thread: int, size_bytes: int) -> memoryview:
+        """Lend a block, as soon as the thread may hold so many bytes more."""
         with self._changed:
             if not self._may_take(thread, size_bytes):
                 self._wait(thread, size_bytes)
             self._held[thread] += size_bytes
             self.held_bytes += size_bytes
             self.most_bytes = max(self.most_bytes, self.held_bytes)
+            if self._unused:
+                return self._unused.pop()
+        return memoryview(mmap.mmap(-1, BLOCK_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def _wait(self, thread: int, size_bytes: int) -> None:
         began_at = time.monotonic()
@@ -84,11 +94,12 @@ class Budget:
         """What all may hold together, beside what the first may need."""
         return max(0, PARTS * max(self._parts) - max(self._claims.values()))
 
-    def give_back(self, thread: int, size_bytes: int) -> None:
+    def give_back(self, thread: int, size_bytes: int, blocks: list[memoryview]) -> None:
         """Count bytes no longer. The first is one like all when the others have their share."""
         with self._changed:
             self._held[thread] -= size_bytes
             self.held_bytes -= size_bytes
+            self._unused += blocks
             self._end_turn()
 
     def close(self, lease: Lease) -> None:
@@ -98,6 +109,8 @@ class Budget:
             _subtract(self._parts, lease.part_bytes, 1)
             if not self._claims[lease.thread]:
                 del self._held[lease.thread], self._claims[lease.thread]
+            if not self._claims:
+                self._unused.clear()
             self._end_turn()
 
     def _end_turn(self) -> None:
@@ -116,7 +129,7 @@ def _subtract(counts: Counter[int], name: int, many: int) -> None:
 class Lease:
     """What one upload holds; counted as the thread's that began it, which also writes it.
 
-    `held_bytes` may be used without waiting.
+    `held_bytes` of its `blocks` may be used without waiting.
     """
 
     def __init__(self, budget: Budget, thread: int, part_bytes: int) -> None:
@@ -124,20 +137,22 @@ class Lease:
         self.thread = thread
         self.part_bytes = part_bytes
         self.held_bytes = 0
+        self.blocks: list[memoryview] = []
         self._is_closed = False
 
     def hold(self, size_bytes: int) -> None:
-        """Wait until the upload may hold so many bytes; they are counted in steps."""
+        """Wait until the upload may hold so many bytes, block by block."""
         while self.held_bytes < size_bytes:
-            step = min(STEP_BYTES, self.part_bytes - self.held_bytes)
-            self._budget.take(self.thread, step)
+            step = min(BLOCK_BYTES, self.part_bytes - self.held_bytes)
+            self.blocks.append(self._budget.take(self.thread, step))
             self.held_bytes += step
 
     def give_back(self) -> None:
         """Hold nothing."""
         size_bytes, self.held_bytes = self.held_bytes, 0
+        blocks, self.blocks = self.blocks, []
         if size_bytes:
-            self._budget.give_back(self.thread, size_bytes)
+            self._budget.give_back(self.thread, size_bytes, blocks)
 
     def close(self) -> None:
         """End it. May be called twice."""

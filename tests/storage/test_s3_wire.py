@@ -66,7 +66,7 @@ def test_a_put_says_what_boto3_would_say(checksum: str, monkeypatch: pytest.Monk
             "Metadata": {"sha256": hashlib.sha256(BODY).hexdigest()},
             **bucket.make_write_parameters("image/png"),
         }
-        bucket.wire.ask("PutObject", BODY, **parameters)
+        bucket.wire.ask("PutObject", (BODY,), **parameters)
         bucket.client.put_object(Bucket="odd", Body=BODY, **parameters)
 
     ours, theirs = seen

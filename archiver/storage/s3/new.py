@@ -37,8 +37,8 @@ def create_object(bucket: Bucket, key: str, body: bytes, media_type: str) -> Cre
     """Put a small object where there is none, and say how sure that is."""
     if find_object(bucket, key) is not None:
         return Created.EXISTS
-    checksum = Checksum.of(bytearray(body), sends_sha256=bucket.sends_sha256)
-    put = partial(bucket.wire.ask, "PutObject", body)
+    checksum = Checksum.of((body,), sends_sha256=bucket.sends_sha256)
+    put = partial(bucket.wire.ask, "PutObject", (body,))
     request = {
         "Key": bucket.make_name(key),
         "Metadata": {"sha256": hashlib.sha256(body).hexdigest()},

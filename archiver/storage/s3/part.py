@@ -1,15 +1,14 @@
 """The bytes of one part, until a store has them (promise 10).
 
-Few bytes lie in a bytearray, more in pages of their own: these go back to the system at once, where
-malloc keeps what it frees, in each thread. Both are sent as they lie, without a copy.
+Few bytes lie in a bytearray, more in blocks that all uploads share (`storage/memory_budget.py`).
+Both are hashed and sent as they lie, without a copy.
 """
 
 from __future__ import annotations
 
-import mmap
-
 from archiver.storage.base import SMALL_BYTES
-from archiver.storage.memory_budget import UPLOADS, Budget
+from archiver.storage.memory_budget import BLOCK_BYTES, UPLOADS, Budget
+from archiver.storage.s3.proof import Body
 
 
 class PartBuffer:
@@ -19,7 +18,6 @@ class PartBuffer:
         self._part_bytes = part_bytes
         self._lease = budget.lease(part_bytes)
         self._few = bytearray()
-        self._pages: memoryview | None = None
         self._size_bytes = 0
 
     @property
@@ -30,37 +28,41 @@ class PartBuffer:
     def takes(self, size_bytes: int) -> bool:
         """Tell whether so many bytes more have their memory already."""
         end = self._size_bytes + size_bytes
-        if self._pages is None and end <= SMALL_BYTES:
+        if not self._lease.blocks and end <= SMALL_BYTES:
             return True
         return end <= min(self._part_bytes, self._lease.held_bytes)
 
     def add(self, chunk: memoryview) -> None:
         """Take bytes, at most `room`; waits for memory as the budget says."""
         end = self._size_bytes + len(chunk)
-        if self._pages is None and end <= SMALL_BYTES:
-            self._few += chunk
-        else:
+        if not self._lease.blocks:
+            if end <= SMALL_BYTES:
+                self._few += chunk
+                self._size_bytes = end
+                return
             self._lease.hold(end)
-            self._open_pages()[self._size_bytes : end] = chunk
-        self._size_bytes = end
-
-    def _open_pages(self) -> memoryview:
-        """Map them at the first use; one takes memory only when it is written."""
-        if self._pages is None:
-            pages = mmap.mmap(-1, self._part_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            self._pages = memoryview(pages)
-            self._pages[: len(self._few)] = self._few
+            self._lease.blocks[0][: len(self._few)] = self._few
             self._few = bytearray()
-        return self._pages
+        self._lease.hold(end)
+        while chunk:
+            number, start = divmod(self._size_bytes, BLOCK_BYTES)
+            fits = chunk[: BLOCK_BYTES - start]
+            self._lease.blocks[number][start : start + len(fits)] = fits
+            self._size_bytes += len(fits)
+            chunk = chunk[len(fits) :]
 
     @property
-    def view(self) -> bytearray | memoryview:
-        """All its bytes."""
-        return self._few if self._pages is None else self._pages[: self._size_bytes]
+    def body(self) -> Body:
+        """All its bytes, as they lie."""
+        if not self._lease.blocks:
+            return (self._few,)
+        full, rest = divmod(self._size_bytes, BLOCK_BYTES)
+        blocks = self._lease.blocks
+        return (*blocks[:full], blocks[full][:rest]) if rest else tuple(blocks[:full])
 
     def clear(self) -> None:
         """Start anew, and give the memory back."""
-        self._few, self._pages = bytearray(), None
+        self._few = bytearray()
         self._size_bytes = 0
         self._lease.give_back()
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archiver.storage.base import Chunk
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+Body = Sequence[Chunk]
+"""Bytes in pieces: they are hashed and sent as they lie."""
 
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
 
@@ -27,11 +32,12 @@ class Checksum:
     sha256: bytes = b""
 
     @classmethod
-    def of(cls, body: bytearray | memoryview, *, sends_sha256: bool) -> Checksum:
+    def of(cls, body: Body, *, sends_sha256: bool) -> Checksum:
         """Compute it over a body."""
-        if sends_sha256:
-            return cls(sha256=hashlib.sha256(body).digest())
-        return cls(md5=hashlib.md5(body, usedforsecurity=False).digest())
+        made = hashlib.sha256() if sends_sha256 else hashlib.md5(usedforsecurity=False)
+        for piece in body:
+            made.update(piece)
+        return cls(sha256=made.digest()) if sends_sha256 else cls(md5=made.digest())
 
     @property
     def parameters(self) -> dict[str, Any]:

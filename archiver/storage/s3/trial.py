@@ -80,12 +80,12 @@ class S3Trial(S3Destination):
     def refuses_damaged(self, key: str) -> bool:
         """Send one thing with the checksum of another."""
         bucket = self._bucket
-        other = Checksum.of(bytearray(_SENT[::-1]), sends_sha256=bucket.sends_sha256)
+        other = Checksum.of((_SENT[::-1],), sends_sha256=bucket.sends_sha256)
         try:
             with bucket.errors(key):
                 bucket.wire.ask(
                     "PutObject",
-                    _SENT,
+                    (_SENT,),
                     Key=bucket.make_name(check_trial_key(key)),
                     Metadata={"sha256": hashlib.sha256(_SENT).hexdigest()},
                     **bucket.make_write_parameters("application/octet-stream"),

@@ -20,7 +20,7 @@ from archiver.storage.s3.bucket import Bucket
 from archiver.storage.s3.errors import code_of
 from archiver.storage.s3.lock import ensure_lock
 from archiver.storage.s3.part import PartBuffer
-from archiver.storage.s3.proof import Checksum, Part, prove_parts, tag_of
+from archiver.storage.s3.proof import Body, Checksum, Part, prove_parts, tag_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
@@ -49,7 +49,6 @@ class S3Upload:
         self._tally.refuse_if_over()
         with self._ending():
             self._collect(memoryview(chunk).cast("B"))
-        self._tally.add(chunk)
 
     def takes(self, size_bytes: int) -> bool:
         """Keep the port's promise: a part that is full has to go up first."""
@@ -84,10 +83,11 @@ class S3Upload:
         with self._bucket.errors():
             if not self._upload_id:
                 self._create()
-            checksum = Checksum.of(self._buffer.view, sends_sha256=self._bucket.sends_sha256)
+            body = self._count()
+            checksum = Checksum.of(body, sends_sha256=self._bucket.sends_sha256)
             answer = self._bucket.wire.ask(
                 "UploadPart",
-                self._buffer.view,
+                body,
                 Key=self._object["Key"],
                 UploadId=self._upload_id,
                 PartNumber=number,
@@ -95,6 +95,13 @@ class S3Upload:
             )
         self._parts.append(Part(number, tag_of(answer), checksum, checksum.proven_by(answer)))
         self._buffer.clear()
+
+    def _count(self) -> Body:
+        """Return what is to be sent, hashed as it lies there: only that is what the store gets."""
+        body = self._buffer.body
+        for piece in body:
+            self._tally.add(piece)
+        return body
 
     def _create(self) -> None:
         parameters = self._bucket.make_write_parameters(self._media_type)
@@ -107,9 +114,10 @@ class S3Upload:
     def commit(self, digest: Digest) -> Receipt:
         """Keep the port's promise."""
         with self._ending():
-            self._tally.check(digest)
+            self._tally.refuse_if_over()
             if self._upload_id:
                 self._send_part()
+                self._tally.check(digest)
                 answer, verified = self._complete(digest)
             else:
                 answer, verified = self._put(digest)
@@ -125,15 +133,17 @@ class S3Upload:
         )
 
     def _put(self, digest: Digest) -> tuple[Mapping[str, Any], str]:
+        body = self._count()
+        self._tally.check(digest)
         checksum = (
             Checksum(sha256=bytes.fromhex(digest.sha256))
             if self._bucket.sends_sha256
-            else Checksum.of(self._buffer.view, sends_sha256=False)
+            else Checksum.of(body, sends_sha256=False)
         )
         with self._bucket.errors():
             answer = self._bucket.wire.ask(
                 "PutObject",
-                self._buffer.view,
+                body,
                 Key=self._object["Key"],
                 Metadata={"sha256": digest.sha256},
                 **self._bucket.make_write_parameters(self._media_type),

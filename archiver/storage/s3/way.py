@@ -18,13 +18,12 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.parsers import create_parser
 
+from archiver.storage.s3.proof import Body
 from archiver.storage.s3.route import Route
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
-
-Body = bytes | bytearray | memoryview
 
 PIECE_BYTES = 256 << 10
 """What is sent at a time: each has the whole timeout, so a slow line is no dead one."""
@@ -52,7 +51,7 @@ class Way:
         signed = self._sign(method, url, headers, body)
         pieces: Any = None  # urllib3 sends views as well, and copies none
         if method == "PUT":
-            signed["Content-Length"] = str(len(body))
+            signed["Content-Length"] = str(sum(map(len, body)))
             pieces = _cut(body)
         with _errors_of_botocore(url):
             return self._pool.urlopen(
@@ -94,12 +93,18 @@ def _hash(body: Body, headers: Mapping[str, str], *, is_open: bool) -> str:
     known = headers.get("x-amz-checksum-sha256")
     if known is not None:
         return base64.b64decode(known).hex()
-    return hashlib.sha256(body).hexdigest() if is_open or not body else _UNSIGNED
+    if any(body) and not is_open:
+        return _UNSIGNED
+    sha256 = hashlib.sha256()
+    for piece in body:
+        sha256.update(piece)
+    return sha256.hexdigest()
 
 
 def _cut(body: Body) -> Iterator[memoryview]:
-    view = memoryview(body)
-    return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))
+    for chunk in body:
+        view = memoryview(chunk)
+        yield from (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from botocore.response import StreamingBody
 
 from archiver.storage.s3.client import TOTAL_ATTEMPTS, make_connections
 from archiver.storage.s3.errors import code_of
+from archiver.storage.s3.proof import Body
 from archiver.storage.s3.route import Route, find_route, prepare_routes
-from archiver.storage.s3.way import Body, Way, make_error
+from archiver.storage.s3.way import Way, make_error
 from archiver.storage.s3.words import Words
 
 if TYPE_CHECKING:
@@ -82,18 +83,18 @@ class Wire:
         """Give back all connections."""
         self._way.close()
 
-    def ask(self, operation: str, body: Body = b"", /, **parameters: Any) -> dict[str, Any]:
+    def ask(self, operation: str, body: Body = (), /, **parameters: Any) -> dict[str, Any]:
         """Make a request; returns what the headers of the answer tell."""
         response = self._send(operation, body, parameters)
         return self._words_of(operation).read(response.headers)
 
     def fetch(self, operation: str, /, **parameters: Any) -> bytes:
         """Make a request; returns the body of the answer."""
-        return self._send(operation, b"", parameters).data
+        return self._send(operation, (), parameters).data
 
     def open(self, operation: str, /, **parameters: Any) -> StreamingBody:
         """Make a request; returns the body of the answer, to be read and closed."""
-        response = self._send(operation, b"", parameters, is_read=False)
+        response = self._send(operation, (), parameters, is_read=False)
         size_bytes = response.headers.get("Content-Length")
         return StreamingBody(cast("Any", response), cast("Any", size_bytes))
 
