@@ -19,7 +19,7 @@ from collections import Counter
 
 from archiver.fibers import owner
 
-PARTS = 5
+PARTS = 7
 """So many parts in all; a thread that fills more than that at once, one for each destination of its
 file, has as many as it needs."""
 BLOCK_BYTES = 512 << 10

@@ -95,7 +95,7 @@ def make_connections(session: Session, url: str, many: int) -> HTTPConnectionPoo
 
 @cache
 def _descriptions() -> Any:
-    """Load what botocore knows of S3 once for all buckets: 12 MiB."""
-    from botocore.loaders import create_loader
+    """Load what botocore knows of S3 once for all buckets."""
+    from archiver.storage.s3.descriptions import Descriptions
 
-    return create_loader()
+    return Descriptions()
