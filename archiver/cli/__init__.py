@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,9 @@ from archiver.cli.interrupt import leave, stop_on_signals
 from archiver.cli.settings import Settings
 from archiver.errors import ArchiverError, Interrupted
 
+OBJECTS_A_COLLECTION = 10_000
+"""So many more objects than before make Python look for cycles; its usual 700 has it look at each
+module that it loads, and there are next to no cycles here."""
 COMMANDS = {
     "init": "Write a first config: asks on a terminal, takes options.",
     "run": "One pass: list every account, capture what is new, record it.",
@@ -94,6 +98,7 @@ def cli(
 
 def main() -> None:
     """Run the command line and end the process with the exit code that SPEC gives."""
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     leave(run_command(sys.argv[1:]))
 
 
