@@ -18,7 +18,7 @@ from archiver.cli.interrupt import leave, stop_on_signals
 from archiver.cli.settings import Settings
 from archiver.errors import ArchiverError, Interrupted
 
-OBJECTS_A_COLLECTION = 10_000
+OBJECTS_A_COLLECTION = 3_000
 """So many more objects than before make Python look for cycles; its usual 700 has it look at each
 module that it loads, and there are next to no cycles here."""
 COMMANDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def together(
     hub = current_hub() if is_long else None
     if hub is None:
         return [_end_of(step) for step in steps]
-    promises = [hub.help(step) for step in steps[1:]]
-    return [_end_of(step) for step in (*steps[:1], *(promise.wait for promise in promises))]
+    begun = [_end_of(partial(hub.help, step)) for step in steps[1:]]  # not all, without a thread
+    first = [_end_of(step) for step in steps[:1]]
+    return first + [one if isinstance(one, Exception) else _end_of(one.wait) for one in begun]
 
 
 def _end_of(step: Callable[[], _Result]) -> _Result | Exception:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from itertools import pairwise
+from itertools import count, pairwise
+from typing import Any
 
 import pytest
 
-from archiver.fibers import Turns, aside, current_hub, gathered, owner
+from archiver.fibers import Turns, aside, current_hub, gathered, owner, together
 from archiver.fibers.pool import FiberPool
 from archiver.log import bound, get_logger, inherit
 from archiver.log.logger import bound_keys
@@ -146,6 +147,31 @@ def test_a_batch_that_breaks_breaks_for_all(pool: FiberPool) -> None:
     for future in [pool.submit(gathered, "disk", work, item) for item in range(3)]:
         with pytest.raises(RuntimeError, match="a bug"):
             future.result(PATIENCE_SECONDS)
+
+
+def test_what_was_begun_is_waited_for_when_there_is_no_helper_for_the_rest() -> None:
+    """What a helper works on must not change under it; the steps without one tell why."""
+
+    class Few(ThreadPoolExecutor):
+        def submit(self, *call: Any, **named: Any) -> Future[Any]:
+            if next(calls):
+                raise RuntimeError("can't start new thread")
+            return super().submit(*call, **named)
+
+    calls, ended = count(), list[str]()
+
+    def slow() -> str:
+        time.sleep(0.2)
+        ended.append("slow")
+        return "slow"
+
+    pool = FiberPool(1, "fibers", Few(3), inherit())
+    future = pool.submit(together, [lambda: "first", slow, lambda: "never"])
+    first, second, third = future.result(PATIENCE_SECONDS)
+    pool.shutdown()
+
+    assert [first, second, ended] == ["first", "slow", ["slow"]]
+    assert isinstance(third, RuntimeError)
 
 
 def test_turns_bound_fibers_and_threads_together(pool: FiberPool) -> None:

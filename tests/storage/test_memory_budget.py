@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,12 @@ def _used_up(budget: Budget) -> Iterator[list[PartBuffer]]:
     assert budget.held_bytes == 0
 
 
+def _size_of(buffer: PartBuffer) -> int:
+    """Add up what is to be sent."""
+    with buffer.in_use() as body:
+        return sum(map(len, body))
+
+
 def _elsewhere(work: Callable[[], object]) -> Future[object]:
     """Do something in a thread of its own."""
     pool = ThreadPoolExecutor(1)
@@ -93,7 +101,7 @@ def test_what_is_small_waits_for_nobody() -> None:
     def add_little() -> int:
         buffer = PartBuffer(PART, budget)
         buffer.add(memoryview(bytes(SMALL_BYTES)))
-        size_bytes = sum(map(len, buffer.body))
+        size_bytes = _size_of(buffer)
         buffer.close()
         return size_bytes
 
@@ -136,7 +144,53 @@ def test_one_upload_may_have_parts_larger_than_the_others_leave() -> None:
     small.add(memoryview(bytes(PART)))
     large.add(memoryview(bytes(20 * PART)))
 
-    assert sum(map(len, large.body)) == 20 * PART
+    assert _size_of(large) == 20 * PART
     for buffer in (small, large, small):
         buffer.close()
     assert budget.held_bytes == 0
+
+
+def test_what_is_being_sent_is_lent_to_nobody_else() -> None:
+    """An upload that is given up while its part goes out leaves the part as it is."""
+    budget = Budget()
+    first, second = PartBuffer(PART, budget), PartBuffer(PART, budget)
+    first.add(memoryview(b"a" * PART))
+    with first.in_use() as body:
+        first.close()
+        second.add(memoryview(b"b" * PART))
+        assert b"".join(body) == b"a" * PART
+    with second.in_use() as body:
+        assert b"".join(body) == b"b" * PART
+    second.close()
+    assert budget.held_bytes == 0
+
+
+def test_memory_that_went_to_a_larger_part_is_not_kept() -> None:
+    """What is unused is no more than the parts of those that are open now may need."""
+    budget = Budget()
+    small, large = PartBuffer(PART, budget), PartBuffer(100 * PART, budget)
+    large.add(memoryview(bytes(100 * PART)))
+    before = _resident_bytes()
+    large.close()
+    assert before - _resident_bytes() >= 90 * PART
+    small.close()
+
+
+def test_a_part_that_is_no_multiple_of_a_block_holds_its_bytes() -> None:
+    """The last block is lent, and counted, as a whole."""
+    budget = Budget()
+    data = make_data(PART + 1)
+    buffer = PartBuffer(PART + 1, budget)
+    for start in range(0, len(data), SMALL_BYTES):
+        buffer.add(memoryview(data)[start : start + SMALL_BYTES])
+    assert buffer.room == 0
+    assert budget.held_bytes == PART + BLOCK_BYTES
+    with buffer.in_use() as body:
+        assert b"".join(body) == data
+    buffer.close()
+    assert budget.held_bytes == 0
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

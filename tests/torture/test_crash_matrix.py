@@ -23,6 +23,8 @@ SAMPLE = 4
 """Points of each plane of the main scenes in the normal test run; the others have one."""
 
 MAX_POLLS = 3
+NOT_REACHED = "not reached"
+"""How many commits the index makes is a matter of time as well: what ends together shares one."""
 """How many of the main thread's looks at what is due are swept: their number depends on time."""
 
 TOLD_CODES = (0, 1, 3, 10, 78)
@@ -83,6 +85,7 @@ def test_a_run_after_any_failure_or_death_ends_equal_to_an_uninterrupted_one(
 
     assert plans
     assert not wrong, "\n".join(wrong)
+    assert counted[NOT_REACHED] * 50 <= len(plans)
 
 
 def make_plans(calls: list[Call], *, is_main: bool) -> list[Plan]:
@@ -123,9 +126,11 @@ def choose_faults(call: Call, position: int, *, is_main: bool) -> tuple[str, ...
 def sweep(scene: Scene, house: House, plan: Plan) -> str:
     """Let one call fail, look, run again, and look again; returns how the first run ended."""
     ran = house.run(plan)
-    assert ran.has_fired, "was never reached"
     scene.check_visible(house)
-    check_end(ran, plan)
+    if ran.has_fired:
+        check_end(ran, plan)
+    else:
+        assert 0 == ran.code, ran.said
     if ran.code:
         again = house.run()
         assert 0 == again.code, f"the next run ended with {again.code}: {again.said}"
@@ -135,6 +140,8 @@ def sweep(scene: Scene, house: House, plan: Plan) -> str:
     scene.check_visible(house, is_final=True)
     house.clean()
     assert [] == house.leftovers()
+    if not ran.has_fired:
+        return NOT_REACHED
     if ran.code < 0:
         return "killed"
     return "failed, said so" if ran.code else "went on"

@@ -182,10 +182,8 @@ class LocalDestination:
         return None if found is None else _describe(key, found)
 
     def _stat(self, key: str) -> os.stat_result | None:
-        """Look at a file below folders that are no links; most often there is none at all."""
         path = self._root
         try:
-            os.lstat(f"{path}/{key}")
             for part in key.split("/"):
                 path = f"{path}/{part}"
                 found = os.lstat(path)

@@ -31,7 +31,7 @@ class _Files(JSONFileLoader):
             try:
                 with opened(file_path + suffix, "rb") as file:
                     found = json.loads(file.read(), object_pairs_hook=_without_documentation)
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 continue
             if PurePath(file_path).name == "endpoints":
                 _forget_others(found)

@@ -6,6 +6,9 @@ Both are hashed and sent as they lie, without a copy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from archiver.storage.base import SMALL_BYTES
 from archiver.storage.memory_budget import BLOCK_BYTES, UPLOADS, Budget
 from archiver.storage.s3.proof import Body
@@ -19,6 +22,7 @@ class PartBuffer:
         self._lease = budget.lease(part_bytes)
         self._few = bytearray()
         self._size_bytes = 0
+        self._is_in_use = False
 
     @property
     def room(self) -> int:
@@ -51,22 +55,24 @@ class PartBuffer:
             self._size_bytes += len(fits)
             chunk = chunk[len(fits) :]
 
-    @property
-    def body(self) -> Body:
-        """All its bytes, as they lie."""
-        if not self._lease.blocks:
-            return (self._few,)
+    @contextmanager
+    def in_use(self) -> Iterator[Body]:
+        """Show all its bytes, as they lie: nothing else comes there before this ends."""
+        blocks = [memoryview(block) for block in self._lease.blocks]
         full, rest = divmod(self._size_bytes, BLOCK_BYTES)
-        blocks = self._lease.blocks
-        return (*blocks[:full], blocks[full][:rest]) if rest else tuple(blocks[:full])
+        self._is_in_use = True
+        try:
+            yield [*blocks[:full], *(block[:rest] for block in blocks[full:])] or [self._few]
+        finally:
+            self._is_in_use = False
 
     def clear(self) -> None:
         """Start anew, and give the memory back."""
         self._few = bytearray()
         self._size_bytes = 0
-        self._lease.give_back()
+        self._lease.give_back(is_in_use=self._is_in_use)
 
     def close(self) -> None:
-        """Give everything back. May be called twice."""
+        """Give everything back. May be called twice, and while it is in use elsewhere."""
         self.clear()
         self._lease.close()

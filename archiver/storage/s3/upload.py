@@ -83,25 +83,26 @@ class S3Upload:
         with self._bucket.errors():
             if not self._upload_id:
                 self._create()
-            body = self._count()
-            checksum = Checksum.of(body, sends_sha256=self._bucket.sends_sha256)
-            answer = self._bucket.wire.ask(
-                "UploadPart",
-                body,
-                Key=self._object["Key"],
-                UploadId=self._upload_id,
-                PartNumber=number,
-                **checksum.parameters,
-            )
+            with self._counted() as body:
+                checksum = Checksum.of(body, sends_sha256=self._bucket.sends_sha256)
+                answer = self._bucket.wire.ask(
+                    "UploadPart",
+                    body,
+                    Key=self._object["Key"],
+                    UploadId=self._upload_id,
+                    PartNumber=number,
+                    **checksum.parameters,
+                )
         self._parts.append(Part(number, tag_of(answer), checksum, checksum.proven_by(answer)))
         self._buffer.clear()
 
-    def _count(self) -> Body:
-        """Return what is to be sent, hashed as it lies there: only that is what the store gets."""
-        body = self._buffer.body
-        for piece in body:
-            self._tally.add(piece)
-        return body
+    @contextmanager
+    def _counted(self) -> Iterator[Body]:
+        """Show what is to be sent, hashed as it lies there: only that is what the store gets."""
+        with self._buffer.in_use() as body:
+            for piece in body:
+                self._tally.add(piece)
+            yield body
 
     def _create(self) -> None:
         parameters = self._bucket.make_write_parameters(self._media_type)
@@ -133,14 +134,13 @@ class S3Upload:
         )
 
     def _put(self, digest: Digest) -> tuple[Mapping[str, Any], str]:
-        body = self._count()
-        self._tally.check(digest)
-        checksum = (
-            Checksum(sha256=bytes.fromhex(digest.sha256))
-            if self._bucket.sends_sha256
-            else Checksum.of(body, sends_sha256=False)
-        )
-        with self._bucket.errors():
+        with self._bucket.errors(), self._counted() as body:
+            self._tally.check(digest)
+            checksum = (
+                Checksum(sha256=bytes.fromhex(digest.sha256))
+                if self._bucket.sends_sha256
+                else Checksum.of(body, sends_sha256=False)
+            )
             answer = self._bucket.wire.ask(
                 "PutObject",
                 body,
