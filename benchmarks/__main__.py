@@ -5,7 +5,6 @@ Only a measurement at full scale is written to docs/performance.md; a quick look
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 from benchmarks.figures import FIGURES
 from benchmarks.harness import document, recorded
 from benchmarks.harness.failure import Unmeasurable
-from benchmarks.harness.settings import SCALE, work_folder
+from benchmarks.harness.settings import SCALE, put_away, work_folder
 
 
 def main(names: Sequence[str]) -> int:
@@ -38,7 +37,7 @@ def main(names: Sequence[str]) -> int:
 
 
 def _measure(name: str, folder: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Measure one figure in a folder that is gone afterwards; tells whether it came to its end.
+    """Measure one figure in a folder of its own; tells whether it came to its end.
 
     What was measured before something did not work is kept, and the other figures go on.
     """
@@ -51,7 +50,7 @@ def _measure(name: str, folder: Path) -> tuple[list[dict[str, Any]], bool]:
         sys.stderr.write(f"{name} could not be measured to its end: {failure}\n")
         return parts, False
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        put_away(folder)
     return parts, True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.harness.processes import Commands, Cost, run
-from benchmarks.harness.settings import ROUNDS
+from benchmarks.harness.settings import ROUNDS, put_away
 
 
 def _accept(_folder: Path) -> None:
@@ -66,5 +65,5 @@ def _play_one(one: Contender, parent: Path) -> Cost:
         cost = run(commands, folder, one.environment)
         one.check(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        put_away(folder)
     return cost

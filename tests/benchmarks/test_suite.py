@@ -17,6 +17,7 @@ from benchmarks.harness.contest import Contender, play
 from benchmarks.harness.failure import Unmeasurable
 from benchmarks.harness.processes import helper, run
 from benchmarks.harness.report import Figure, Goal, ratio_goals
+from benchmarks.harness.settings import LARGE_BYTES, put_away
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +60,15 @@ def test_contenders_play_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[s
     told = [line.split(":")[0].strip() for line in capsys.readouterr().err.splitlines()]
     assert ["a", "b", "a", "b", "a", "b"] == told
     assert [2, 2] == [len(one.costs) for one in measured]
-    assert [] == list(tmp_path.iterdir())
+
+
+def test_only_what_is_large_is_removed_between_rounds(tmp_path: Path) -> None:
+    """Thousands of removed files would slow down whoever makes new ones within the next minute."""
+    for name, size_bytes in (("small", 10_000), ("large", LARGE_BYTES)):
+        (tmp_path / name).write_bytes(bytes(size_bytes))
+    (tmp_path / "link").symlink_to(tmp_path / "large")
+    put_away(tmp_path)
+    assert {"small", "link"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_meter_counts_the_memory_of_the_process_alone(tmp_path: Path) -> None:
