@@ -38,7 +38,7 @@ from archiver.providers.base import (
 )
 from archiver.providers.fields import Row
 from archiver.providers.links import distinct, link, make_asset, names_file, settled
-from archiver.providers.walk import MAX_BARREN_PAGES, fingerprint, listing_missing
+from archiver.providers.walk import MAX_BARREN_PAGES, Seen, fingerprint, listing_missing
 from archiver.secrets import SecretSource
 
 LIMIT = 100
@@ -128,12 +128,11 @@ class Sync:
         without anything new: the same one is asked for again. Two more requests are cheaper
         than a generation that is never listed.
         """
-        seen: set[str] = set()
+        seen = Seen()
         barren, is_first = 0, True
         while barren < MAX_BARREN_PAGES:
             records = self._fetch_listing(cursor)
-            new = {fingerprint(record, "id") for record in records} - seen
-            seen |= new
+            new = sum(seen.add(fingerprint(record, "id")) for record in records)
             barren = 0 if new else barren + 1
             if not new and not is_first:
                 continue

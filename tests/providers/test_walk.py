@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from archiver.errors import AnswerInvalid, ProviderUnavailable
 from archiver.model import Generation, Kind, Status
 from archiver.providers.fields import Row, identity
-from archiver.providers.walk import Listing, page_number, walk_numbered
+from archiver.providers.walk import Listing, Seen, page_number, walk_numbered
 
 from .fakes import missing
 
@@ -119,3 +120,37 @@ def test_a_cursor_that_is_no_page_number_is_refused(cursor: str) -> None:
     """A cursor from elsewhere is an error, not a walk from the start."""
     with pytest.raises(AnswerInvalid, match="no page number"):
         page_number(cursor)
+
+
+def test_what_was_seen_is_known_by_nine_bytes_each() -> None:
+    """A walk over a long history counts each row once, and memory hardly tells how long it was."""
+    names = [f"id {number:036d}" for number in range(100_000)]
+    seen = Seen()
+    tracemalloc.start()
+    try:
+        assert all(map(seen.add, names))
+        taken_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not any(map(seen.add, names))
+    assert len(names) == seen.count
+    assert taken_bytes < 12 * len(names)
+
+
+def test_a_digest_between_two_others_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests lie side by side: what begins in the middle of one is none."""
+
+    class Made:
+        def __init__(self, text: bytes, digest_size: int) -> None:
+            self._text = text[:digest_size]
+
+        def digest(self) -> bytes:
+            return self._text
+
+    monkeypatch.setattr("archiver.providers.walk.hashlib.blake2b", Made)
+    seen = Seen()
+    assert seen.add("__12345678")
+    assert seen.add("__abcdefgh")
+    assert seen.add("__5678abcd")
+    assert seen.add("__efgh5678")
+    assert [False, False] == [seen.add("__5678abcd"), seen.add("__12345678")]
