@@ -212,6 +212,20 @@ def test_damaged_and_missing_files_are_named_and_the_rest_is_brought(place: Plac
     assert any(made[1].media_key in line and "there is no" in line for line in lines)
 
 
+@pytest.mark.timeout(60)
+def test_copy_that_is_much_too_long_is_not_read_to_its_end(place: Place) -> None:
+    """A file of 100 GB under the name of a small one costs neither memory nor time."""
+    made = [make(number) for number in range(3)]
+    place.fill(*made)
+    os.truncate(place.archive / made[0].media_key, 100 * 1000**3)
+
+    done = place.restore()
+
+    assert 3 == done.exit_code
+    assert {one.media_key for one in made[1:]} == set(tree(place.back))
+    assert "not what was stored" in done.err
+
+
 def test_broken_sidecars_are_listed_and_hold_nothing_up(place: Place) -> None:
     """Those that are no JSON, not ours, or name a file outside of the archive."""
     good, bad, foreign = make(1), make(2), make(3)

@@ -104,6 +104,8 @@ class _Reading:
                     sha256.update(chunk)
                     self.size_bytes += len(chunk)
                     yield chunk
+                    if self.size_bytes > wanted.digest.size_bytes:
+                        break  # it is another file, however long
         except DestinationError as error:
             self.error = error
             return
