@@ -20,7 +20,7 @@ from archiver.errors import ArchiverError, Interrupted
 
 OBJECTS_A_COLLECTION = 3_000
 """So many more objects than before make Python look for cycles; its usual 700 has it look at each
-module that it loads, and there are next to no cycles here."""
+module that it loads. Only failures leave cycles here, and a daemon must not gather many."""
 COMMANDS = {
     "init": "Write a first config: asks on a terminal, takes options.",
     "run": "One pass: list every account, capture what is new, record it.",
